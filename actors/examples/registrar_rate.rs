@@ -1,5 +1,5 @@
 //! Applications a second that the registrar makes durable: `cargo run --release -p actors --example registrar_rate -- APPLICATIONS
-//! CALLERS`. Beside it, in the same run, the time of a group and how many acts it held.
+//! CALLERS`. Beside it, in the same run, the time of a group and the number of its changes.
 
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 

@@ -1,5 +1,5 @@
-//! The cost of a long history: `cargo run --release -p actors --example registry_history -- DECISIONS DUE`. Receipts among so many decisions,
-//! four at once, and a page's read beside them; then a midnight at which so many colours end, with forms beside it.
+//! The cost of a long history: `cargo run --release -p actors --example registry_history -- DECISIONS DUE`. Receipts among so many
+//! decisions, four at once, and a page's read beside them; then a midnight at which so many colours end, with forms beside it.
 
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
@@ -123,7 +123,7 @@ fn receipts(path: &Path, keys: &Keys, decisions: u64, code: CodeId) -> Registry 
     registry
 }
 
-/// Codes of nobody whose time is over.
+/// Inserts `due` codes without a holder whose next change is due.
 fn insert_due(path: &Path, due: u64) {
     let store = Connection::open(path).expect("the registry");
     let entry = CodeEntry::new(Colour::Red, Basis::Declared, Class::Imported, 100, 1);
@@ -138,7 +138,7 @@ fn insert_due(path: &Path, due: u64) {
     store.execute_batch("COMMIT").expect("durable");
 }
 
-/// Codes are random.
+/// Returns a number spread like a random code's.
 fn leaf_number(n: u64) -> u64 {
     let hash = leaf_hash(&n.to_le_bytes());
     u64::from_le_bytes(*hash.first_chunk().expect("eight bytes"))

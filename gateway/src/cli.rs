@@ -42,7 +42,7 @@ enum Command {
     },
     /// Writes the smallest configuration that a gateway starts with: the first command on a new machine.
     NewConfig(command::NewConfig),
-    /// Says everything that `serve` would refuse in a configuration and the files that it names, with the line.
+    /// Lists everything that `serve` would refuse in a configuration and the files that it names, with the line.
     CheckConfig(command::CheckConfig),
     #[command(flatten)]
     Operator(command::Command),
@@ -51,7 +51,7 @@ enum Command {
     Generate(generate::Generate),
 }
 
-/// Says what is wrong with a command line, without how to use it.
+/// Returns the error of a command line, without the usage.
 pub(crate) fn said(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();

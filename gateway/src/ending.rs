@@ -43,7 +43,7 @@ fn is_of_the_log(cause: &(dyn std::error::Error + 'static)) -> bool {
     matches!(cause.downcast_ref(), Some(LedgerError::Io { .. }))
 }
 
-/// Says whether a disk has no room: the registry lies on the log's, and meets it first.
+/// Reports whether a disk is full: the registry is on the same disk as the log, and is the first to fail.
 fn is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
     let io = cause.downcast_ref::<Error>().map(Error::kind);
     io == Some(ErrorKind::StorageFull) || cause.downcast_ref().is_some_and(RegistryError::is_full)
@@ -58,7 +58,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Says what an error says to people: each of its parts once, and nothing in the words of a store that nobody knows.
+/// Returns an error's text for people: each of its parts once, and none of a store's internal messages.
 pub(crate) fn words_of(error: &anyhow::Error) -> String {
     let mut words = String::new();
     for cause in error.chain() {
@@ -76,7 +76,7 @@ pub(crate) fn words_of(error: &anyhow::Error) -> String {
     words
 }
 
-/// Says whether every start finds it as it is, until somebody puts it right: a key, damage, files of another release.
+/// Reports whether every start fails with it until an operator mends it: a key, damage, files of another release.
 fn stays(cause: &(dyn std::error::Error + 'static)) -> bool {
     if cause.is::<KeyError>() || cause.is::<Difference>() || cause.is::<VouchError>() {
         return true;

@@ -25,7 +25,7 @@ use crate::tls::pki::{self, Issued, KeyRequest};
 
 /// A certificate request is about 500 bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// From a request's first byte to its answer: whoever is slower is not a device.
+/// The longest time from a request's first byte to its answer; a device needs less.
 const REQUEST: Duration = Duration::from_secs(5);
 /// A device asks once.
 const IDLE: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ struct Refusal {
 struct Office {
     identities: Arc<InForce>,
     admin: OperatorContext,
-    /// Held by the one request that waits for the registry.
+    /// The permit of the one request that waits for the registrar.
     turn: Arc<Semaphore>,
 }
 
@@ -192,8 +192,8 @@ async fn renew(
     }
 }
 
-/// Has the work done on a thread that may wait, one request at a time: an import holds the registry for minutes, and a disk may hang. The
-/// port's own thread, which is watched, goes on. The work is told whether somebody still waits for it.
+/// Does the work on a thread that may block, one request at a time. A change waits for the registrar, which lets others in between the
+/// parts of an import, 2,000 lines each; a disk may hang. The port's watched thread goes on. `Asks` tells if the client still waits.
 async fn beside(turn: Arc<Semaphore>, work: impl FnOnce(&Asks) -> Answer + Send + 'static) -> Answer {
     let Ok(turn) = turn.acquire_owned().await else { return Answer::Failed(anyhow!("the port ends")) };
     let here = Arc::new(());
@@ -207,7 +207,7 @@ async fn beside(turn: Arc<Semaphore>, work: impl FnOnce(&Asks) -> Answer + Send 
     done.unwrap_or_else(|error| Answer::Failed(error.into()))
 }
 
-/// Whoever asked, who may have left.
+/// A mark of the client's request, which may have ended.
 #[derive(Clone)]
 struct Asks(Weak<()>);
 
@@ -218,7 +218,7 @@ impl Asks {
 }
 
 impl Office {
-    /// Takes the token, and gives a certificate for it. Whoever has left meanwhile keeps the token, which works once.
+    /// Uses up the token, and issues a certificate for it. If the client has left meanwhile, its token stays good.
     fn enrol(&self, hash: [u8; 32], asked: KeyRequest, asks: &Asks) -> Answer {
         let taken = self.admin.write(TakeToken { hash, asks: asks.clone(), now_s: clock::now_s() });
         match taken {
@@ -230,7 +230,7 @@ impl Office {
         }
     }
 
-    /// A certificate for the device; `with` is the serial of the one it renews with.
+    /// Issues a certificate for the device; `with` is the serial of the certificate that it renews.
     fn issue(&self, device: DeviceId, with: Option<&str>, asked: KeyRequest) -> Answer {
         let authority = self.identities.authority();
         let issued = match authority.sign(asked, device) {
@@ -251,7 +251,7 @@ impl Office {
     }
 }
 
-/// A token to be used up, unless its sender has left. The reply is its device; `None` for a token that is not good.
+/// A change that uses up a token, unless its client has left. The reply is the token's device; `None` for a token that is not good.
 struct TakeToken {
     hash: [u8; 32],
     asks: Asks,
@@ -270,7 +270,7 @@ impl RegistryChange for TakeToken {
     }
 }
 
-/// A certificate that a device is given; `with` is the serial of the one it renews with.
+/// A change that records a device's new certificate; `with` is the serial of the certificate that it renews.
 struct NoteCertificate {
     device: DeviceId,
     with: Option<String>,

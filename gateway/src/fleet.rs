@@ -1,6 +1,6 @@
-//! Which devices there are and what each may speak for, in memory. The registry is the truth: it is read here with
-//! [`Fleet::reload`] by the process at start, and one device or place at a time by the admin plane after each change. Sessions enter here, so that a
-//! revocation, or a newer connection of the same device, reaches the live one.
+//! The devices and their rights, in memory. The registry is the source: the process reads it with [`Fleet::reload`] at start, and orders
+//! of operators read one device or place after each change. Each session registers here, so that a revocation, or a newer connection of
+//! the same device, ends the session in effect.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -61,7 +61,7 @@ impl Rights {
 pub(crate) struct Places(HashMap<PlaceId, RegionId>);
 
 impl Places {
-    /// Says whether the device may speak for that place, and it lies in that region.
+    /// Reports whether the device may send for that place, and the place lies in that region.
     pub(crate) fn allow(&self, rights: &Rights, place: PlaceId, region: RegionId) -> bool {
         self.0.get(&place) == Some(&region) && rights.allows_place(place)
     }
@@ -84,7 +84,7 @@ struct Live {
 struct State {
     devices: HashMap<DeviceId, Arc<Rights>>,
     live: HashMap<DeviceId, Live>,
-    /// When a device that is gone now was seen last, milliseconds since 1970 UTC, since the process began.
+    /// The last time at which a device that has disconnected was seen, milliseconds since 1970 UTC; only since the process began.
     seen_ms: HashMap<DeviceId, u64>,
     places: Arc<Places>,
     entries: u64,
@@ -126,8 +126,8 @@ impl Fleet {
         });
     }
 
-    /// Takes over one more place. The table is copied beside whoever reads it: frames wait for a pointer. One at a time, the registry's
-    /// writer.
+    /// Adds one place. The table is copied while readers use the old one: frames wait only for the exchange of a pointer. Calls must come
+    /// one at a time.
     pub(crate) fn add_place(&self, place: PlaceId, region: RegionId) {
         let mut places = Places::clone(&self.places());
         places.0.insert(place, region);
@@ -145,7 +145,7 @@ impl Fleet {
         self.read(|state| state.live.len())
     }
 
-    /// Says whether the device is connected, and when it was seen last, milliseconds since 1970 UTC.
+    /// Returns whether the device is connected, and the time at which it was last seen, milliseconds since 1970 UTC.
     pub(crate) fn seen(&self, device: DeviceId) -> (bool, Option<u64>) {
         self.read(|state| match state.live.contains_key(&device) {
             true => (true, Some(clock::now_ms())),
@@ -153,17 +153,17 @@ impl Fleet {
         })
     }
 
-    /// Says what the device may do; `None` if it is not registered.
+    /// Returns the rights of the device; `None` if it is not registered.
     pub(crate) fn rights(&self, device: DeviceId) -> Option<Arc<Rights>> {
         self.read(|state| state.devices.get(&device).cloned())
     }
 
-    /// Says where the places lie.
+    /// Returns the region of every place.
     pub(crate) fn places(&self) -> Arc<Places> {
         self.read(|state| Arc::clone(&state.places))
     }
 
-    /// Says whether the certificate with this serial still speaks for the device.
+    /// Checks that the certificate with this serial is still valid for the device, and returns the device's rights.
     pub(crate) fn check_serial(&self, device: DeviceId, serial: &str) -> Result<Arc<Rights>, ErrorCode> {
         let rights = self.rights(device).ok_or(ErrorCode::DeviceUnknown)?;
         rights.check_serial(serial).map(|()| rights)
@@ -222,7 +222,7 @@ pub(crate) struct Entry {
     entry: u64,
     closed: oneshot::Receiver<ErrorCode>,
     good_for: Duration,
-    /// The certificate's end, from the first wait on. By the clock that only goes forward: one that is set cuts nobody off.
+    /// The certificate's end, set at the first wait. It uses the monotonic clock: a change of the wall clock closes no connection.
     ends: Option<Pin<Box<Sleep>>>,
 }
 
@@ -238,7 +238,7 @@ impl Entry {
         }
     }
 
-    /// Says what the device may do now; as it was revoked between two checks, an error.
+    /// Returns the device's current rights; an error if it has been revoked since the last check.
     pub(crate) fn rights(&self) -> Result<Arc<Rights>, ErrorCode> {
         let rights = self.fleet.rights(self.device).ok_or(ErrorCode::DeviceRevoked)?;
         if rights.revoked { Err(ErrorCode::DeviceRevoked) } else { Ok(rights) }

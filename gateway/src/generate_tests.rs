@@ -93,7 +93,7 @@ fn every_command_that_words_name_exists() {
     assert!(!exists("audit person") && !exists("carry") && !exists("doctor --none"));
 }
 
-/// Says whether there are these commands, with these flags; what is in capitals is a value.
+/// Reports whether these commands with these flags exist; a word in capitals is a value.
 fn exists(words: &str) -> bool {
     let mut command = Cli::command();
     for word in words.split_whitespace() {

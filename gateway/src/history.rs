@@ -37,7 +37,7 @@ impl Series {
         self.labels().find(|(name, _)| *name == wanted).map(|(_, value)| value)
     }
 
-    /// Says whether the label has that value.
+    /// Reports whether the label has that value.
     pub(crate) fn is(&self, label: &str, value: &str) -> bool {
         self.label(label) == Some(value)
     }
@@ -60,7 +60,7 @@ impl History {
         history
     }
 
-    /// Says whether there is no reading yet.
+    /// Reports whether there is no reading yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.now.is_none()
     }

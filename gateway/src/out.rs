@@ -1,5 +1,5 @@
-//! The output of commands: the one way to stdout and stderr. Whoever closes a pipe has seen enough: nothing is said about it, and the
-//! command goes on to its end and its exit code. What is printed stands in `command`.
+//! The output of commands: the only code that writes to stdout and stderr. A closed pipe is not reported as an error: the command goes
+//! on to its end and its exit code. The texts are in `command`.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
@@ -23,13 +23,13 @@ pub(crate) fn line(words: Arguments<'_>) {
     heard(writeln!(io::stdout().lock(), "{words}"));
 }
 
-/// Prints text as it is; false when nobody reads it any more.
+/// Prints text as it is; returns false if the pipe is closed.
 pub(crate) fn text(text: &str) -> bool {
     let mut out = io::stdout().lock();
     heard(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Says whether somebody reads. An output that cannot be written otherwise, on a full disk, ends the command: its work would look done.
+/// Returns false if the pipe is closed. Any other error, such as a full disk, ends the command: its work would look done.
 fn heard(written: io::Result<()>) -> bool {
     let Err(error) = written else { return true };
     if error.kind() != ErrorKind::BrokenPipe {
@@ -39,7 +39,7 @@ fn heard(written: io::Result<()>) -> bool {
     false
 }
 
-/// Shows a line of a running process, which goes on whoever reads it.
+/// Shows a line of a running process. Errors are ignored: the process goes on even if its output is closed.
 pub(crate) fn show(words: Arguments<'_>) {
     let _ = writeln!(io::stdout().lock(), "{words}");
 }

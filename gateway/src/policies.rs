@@ -80,7 +80,7 @@ pub(crate) fn ordered(file: &str, text: &str, registry: &Registry) -> anyhow::Re
     Ok(policy)
 }
 
-/// Says what the order changes now, counted beside the registry's writer: all evidence is opened for it.
+/// Counts what the policy would change now. Uses its own reader, not the registrar: it reads all evidence, which takes long.
 pub(crate) fn diff(new: &Policy, reader: &Registry) -> anyhow::Result<PolicyDiff> {
     Ok(reader.diff_policies(None, new, clock::now_s())?)
 }

@@ -62,7 +62,7 @@ impl Refusal {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Busy, Self::Timeout, Self::Status, Self::Connection, Self::WrongPage];
 
-    /// As reports write it.
+    /// Returns the name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Busy => "busy",
@@ -89,7 +89,7 @@ pub struct Citizens {
     pages: SocketAddr,
     inbox: Inbox,
     people: People,
-    /// Those who are signed in; only preparing adds to them.
+    /// The citizens who are signed in; only preparation adds to them.
     citizens: RefCell<Vec<Rc<Citizen>>>,
     /// The links in places' printed codes.
     places: Vec<String>,
@@ -105,7 +105,7 @@ struct Citizen {
 }
 
 impl Citizens {
-    /// One visit of a person: opens the page and checks that it is the right one. An application is a new person's, from the first
+    /// Makes one visit of a person: opens the page and checks that it is the right one. An application is a new person's, from the first
     /// page to the one that shows the new code; of the others the person is one of those who are signed in.
     ///
     /// # Errors
@@ -132,12 +132,12 @@ impl Citizens {
         }
     }
 
-    /// Every phone, document and name that was used, for the search for leaks. Not kept anywhere: made again from their numbers.
+    /// Returns every phone, document and name that was used, for the search for leaks. Not kept anywhere: made again from their numbers.
     pub fn canaries(&self) -> Vec<String> {
         self.people.all().flat_map(Person::secrets).collect()
     }
 
-    /// The address from which the next application comes.
+    /// Returns the address from which the next application comes.
     pub fn next_address(&self) -> Ipv4Addr {
         self.people.next_address()
     }

@@ -31,7 +31,7 @@ pub enum HttpError {
     /// The time is over.
     #[error("{0} took too long")]
     Timeout(&'static str),
-    /// There is no connection, or it was closed.
+    /// No connection, or a closed one.
     #[error("the connection failed: {0}")]
     Connection(#[from] io::Error),
     /// The response is not HTTP, or too long.
@@ -111,14 +111,14 @@ async fn read(response: Response<Incoming>) -> Result<Response<Bytes>, HttpError
     }
 }
 
-/// A GET of that path.
+/// Returns a GET of that path.
 pub fn get(host: &str, path: &str) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::default());
     *request.uri_mut() = path.parse().expect("a path");
     with(request, "host", host)
 }
 
-/// A POST of that body.
+/// Returns a POST of that body.
 pub fn post(host: &str, path: &str, content_type: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     let mut request = get(host, path);
     *request.method_mut() = hyper::Method::POST;
@@ -126,18 +126,18 @@ pub fn post(host: &str, path: &str, content_type: &str, body: impl Into<Bytes>) 
     with(request, "content-type", content_type)
 }
 
-/// The request with one more header; its name is in small letters.
+/// Returns the request with one more header; its name is in small letters.
 pub fn with(mut request: Request<Full<Bytes>>, name: &'static str, value: &str) -> Request<Full<Bytes>> {
     request.headers_mut().append(HeaderName::from_static(name), value.parse().expect("a header's value"));
     request
 }
 
-/// The body of a form.
+/// Returns the body of a form.
 pub fn form(fields: &[(&str, &str)]) -> String {
     serde_urlencoded::to_string(fields).expect("pairs of texts")
 }
 
-/// The first header of a response with that name; empty if there is none that is text.
+/// Returns the first header of a response with that name; empty if there is none that is text.
 pub fn header<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

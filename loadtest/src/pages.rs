@@ -74,7 +74,7 @@ impl Target {
     /// All of them, the floor first.
     pub const ALL: [Self; 3] = [Self::Style, Self::Code, Self::Place];
 
-    /// Its name in a report.
+    /// Returns the name in a report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Style => "/s/style.css",
@@ -129,7 +129,7 @@ impl Round {
         &self.0[target as usize]
     }
 
-    /// True if every answer was a page.
+    /// Returns true if every answer was a page.
     pub fn is_good(&self) -> bool {
         self.0.iter().all(|figures| figures.wrong == 0)
     }

@@ -51,7 +51,7 @@ const RECEIVED_MS_MERGED: u64 = 10;
 const KINDS: [&str; 5] = ["token", "legacy", "signed-in", "nothing", "not-a-code"];
 
 impl Fact {
-    /// A punch that is sent and not acknowledged yet.
+    /// Returns a punch that is sent and not acknowledged yet.
     pub fn sent(region: RegionId, punch: &Punch, code: Option<CodeId>) -> Self {
         let kind = match punch.scanned {
             Scanned::Token(_) => "token",
@@ -124,7 +124,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// True if no punch is lost, doubled, disordered, altered or invented.
+    /// Returns true if no punch is lost, doubled, disordered, altered or invented.
     pub fn holds(&self) -> bool {
         self.lost + self.doubled + self.disordered + self.altered + self.invented == 0
     }

@@ -86,7 +86,7 @@ pub struct QuickReport {
 }
 
 impl QuickReport {
-    /// True if there is no error at all.
+    /// Returns true if there is no error at all.
     pub fn is_good(&self) -> bool {
         let (scans, right) = self.verified;
         self.proof.holds()
@@ -147,7 +147,7 @@ impl Run<'_> {
         Ok(QuickReport { proof, ..outcome })
     }
 
-    /// Devices in the order in which they are taken: gates first, then what people carry, then concentrators.
+    /// Returns the devices in the order in which they are taken: gates first, then what people carry, then concentrators.
     fn all_devices(&self) -> impl Iterator<Item = &FleetDevice> {
         let classes = [DeviceClass::Gate, DeviceClass::Handheld, DeviceClass::Concentrator];
         classes.into_iter().flat_map(|class| self.fleet.of_class(class))

@@ -163,7 +163,7 @@ impl Record {
         &self.points
     }
 
-    /// The figures of one kind in one stage.
+    /// Returns the figures of one kind in one stage.
     pub fn cell(&self, stage: usize, kind: Kind) -> &Cell {
         &self.cells[stage][kind as usize]
     }

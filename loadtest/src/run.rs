@@ -209,7 +209,7 @@ fn write(report: &Report, hlog: &[u8], folder: &Path) -> anyhow::Result<Vec<Path
     Ok(vec![folder.join(html::PAGE_FILE), json, intervals])
 }
 
-/// True if less than half of all people were answered and no threshold says how many have to be.
+/// Returns true if less than half of all people were answered and no threshold sets how many have to be.
 fn few_answered(scenario: &Scenario, record: &Record) -> bool {
     let asked = |one: &Threshold| matches!(one.figure, Figure::AnsweredShare | Figure::AnsweredRate);
     if scenario.thresholds.iter().any(asked) {

@@ -134,7 +134,7 @@ pub struct Mix {
 }
 
 impl Default for Mix {
-    /// Ten shown codes for one recorded punch, as public reports say.
+    /// Returns ten verified codes for one recorded punch, as in public reports.
     fn default() -> Self {
         Self { verify: 10.0, punch: 1.0, query: 0.0, place: 0.0, code: 0.0, apply: 0.0 }
     }
@@ -162,7 +162,7 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Verify, Self::Punch, Self::Query, Self::Place, Self::Code, Self::Apply];
 
-    /// As files and reports write it.
+    /// Returns the name in files and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Verify => "verify",
@@ -174,7 +174,7 @@ impl Kind {
         }
     }
 
-    /// True if a device asks for it; the others go to the pages.
+    /// Returns true if a device sends it; the others go to the pages.
     pub(crate) fn of_devices(self) -> bool {
         match self {
             Self::Verify | Self::Punch | Self::Query => true,
@@ -243,7 +243,7 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// Nine of ten scan again, three times at most, two seconds after five seconds without an answer.
+    /// Returns: nine of ten scan again, three times at most, two seconds after five seconds without an answer.
     fn default() -> Self {
         Self { patience_ms: 5_000, again: 0.9, times_max: 3, think_ms: 2_000 }
     }
@@ -352,7 +352,7 @@ pub struct Generator {
 }
 
 impl Default for Generator {
-    /// A person at a gate does not notice a tenth of a second; a thread above 0.95 has no reserve for bursts.
+    /// Returns bounds: a person at a gate does not notice a tenth of a second; a thread above 0.95 has no reserve for bursts.
     fn default() -> Self {
         Self { late_p99_ms_max: 100.0, busy_share_max: 0.95 }
     }

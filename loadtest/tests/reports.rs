@@ -26,7 +26,7 @@ fn a_report_reads_back_as_it_was_written() {
     assert!(same(&values[0], &values[1]));
 }
 
-/// True if two values are the same but for the last digit of a number.
+/// Returns true if two values are the same but for the last digit of a number.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(ones), Value::Array(others)) => {

@@ -1,4 +1,4 @@
-//! The cost of hostile hosts to everybody else: `cargo run --release -p tests --example siege -- SECONDS ROUNDS`. In turns with a quiet
+//! The cost of hostile hosts to other clients: `cargo run --release -p tests --example siege -- SECONDS ROUNDS`. In turns with a quiet
 //! city of the same process: handshakes that stop in the middle, idle sockets at each port, sign-ins from ever new networks. Prints
 //! the 99th percentile from a real device's punch to its acknowledgement, and from a citizen's request for the card page to its end.
 //! Needs as many open files as sockets (`ulimit -n`); attackers, devices and the gateway share this machine.
@@ -84,7 +84,7 @@ fn pause_until(moment: std::time::Instant) {
     std::thread::sleep(moment.saturating_duration_since(clock::now()));
 }
 
-/// A connection from that address of this machine.
+/// Returns a connection from that address of this machine.
 fn connect(from: Ipv4Addr, to: SocketAddr) -> Option<TcpStream> {
     let stream = block_on(async {
         let socket = tokio::net::TcpSocket::new_v4().ok()?;
@@ -143,7 +143,7 @@ fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, number: u32) {
     }
 }
 
-/// Milliseconds from each punch to its acknowledgement.
+/// Returns the milliseconds from each punch to its acknowledgement.
 fn punches(fleet: &Fleet, index: usize, epoch: Epoch, over: &AtomicBool) -> Vec<f64> {
     let (region, place) =
         fleet.devices[index].places().next().map(|(place, region)| (region, place)).expect("a place");
@@ -168,7 +168,7 @@ fn punches(fleet: &Fleet, index: usize, epoch: Epoch, over: &AtomicBool) -> Vec<
     })
 }
 
-/// Milliseconds of each look at the card page.
+/// Returns the milliseconds of each request for the card page.
 fn looks(browser: &mut Browser, over: &AtomicBool) -> Vec<f64> {
     let mut took = Vec::new();
     let mut next = clock::now();
@@ -182,13 +182,13 @@ fn looks(browser: &mut Browser, over: &AtomicBool) -> Vec<f64> {
     took
 }
 
-/// The 99th percentile.
+/// Returns the 99th percentile.
 fn p99(mut ms: Vec<f64>) -> f64 {
     ms.sort_by(f64::total_cmp);
     ms[(ms.len() - 1) * 99 / 100]
 }
 
-/// Both percentiles, and how often the attackers struck. Measurements are numbered from 1, as the devices' epochs are.
+/// Returns both percentiles, and how often the attackers struck. Measurements are numbered from 1, as the devices' epochs are.
 fn measure(
     city: &City,
     browser: &mut Browser,

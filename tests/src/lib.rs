@@ -96,7 +96,7 @@ fn children_of(pid: u32) -> impl Iterator<Item = rustix::process::Pid> {
     pids.into_iter().filter_map(rustix::process::Pid::from_raw)
 }
 
-/// GET over plain HTTP: status and body. `None` without an answer.
+/// Sends a GET over plain HTTP; returns status and body. `None` without an answer.
 pub fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     http::block_on(http::fetch(address, path, Duration::from_secs(5))).ok()
 }
@@ -264,7 +264,7 @@ impl City {
         });
     }
 
-    /// True if the process has ended by itself.
+    /// Returns true if the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         let process = self.process.as_mut().expect("the city was started");
         process.try_wait().expect("our own process").is_some()
@@ -325,7 +325,7 @@ impl City {
         self.wait_ready();
     }
 
-    /// GET on the metrics port: status and body. `None` without an answer.
+    /// Sends a GET to the metrics port; returns status and body. `None` without an answer.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         http_get(self.addresses?[1], path)
     }
@@ -341,12 +341,12 @@ impl City {
         self.signed(0, words)
     }
 
-    /// The same, signed by that many of the city's operators. With 0, a development city's first operator signs by default.
+    /// Does what [`Self::command`] does, signed by so many of the city's operators. With 0, a development city's first one signs.
     pub fn signed(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         self.sign(Command::new(binary()), operators, words)
     }
 
-    /// The same under the program that the gateway runs under, with its clock.
+    /// Does what [`Self::signed`] does, under the program that the gateway runs under, with its clock.
     pub fn signed_under(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         let mut command = Command::new(&self.under[0]);
         command.args(&self.under[1..]).arg(binary());

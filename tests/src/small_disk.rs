@@ -32,7 +32,7 @@ impl SmallDisk {
         Self::of(city, directory)
     }
 
-    /// The same for every process that the city starts from now on: the disk keeps its files.
+    /// Does what [`Self::start`] does, for every process that the city starts from now on: the disk keeps its files.
     pub fn start_to_stay(city: &mut City, directory: &Path, size: &str) -> Self {
         assert!(city.terminate().success(), "{}", city.log());
         let mut command = Command::new("unshare");

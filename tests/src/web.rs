@@ -49,7 +49,7 @@ impl Answer {
         rest.map(|rest| rest.split('"').next().unwrap_or_default()).collect()
     }
 
-    /// The first of them.
+    /// Returns the first of [`Self::values`].
     ///
     /// # Panics
     /// There is none.

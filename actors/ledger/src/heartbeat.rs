@@ -19,7 +19,7 @@ impl Heartbeat {
         Self { beat_us: AtomicU64::new(clock::monotonic_us()) }
     }
 
-    /// Beats; called by the thread before each wait for messages.
+    /// Records a beat. The thread calls this before each wait for messages.
     pub(super) fn beat(&self) {
         self.beat_us.store(clock::monotonic_us(), Ordering::Relaxed);
     }

@@ -45,7 +45,7 @@ impl Bound {
         self.max as usize
     }
 
-    /// This bound's number in proportion to a configured number of the other bound: `given * self.max / other.max`.
+    /// Returns this bound's number in proportion to a configured number of the other bound: `given * self.max / other.max`.
     pub(crate) const fn beside(&self, other: &Self, given: u32) -> u32 {
         let max = self.max as u64 * given as u64 / other.max as u64;
         if max > u32::MAX as u64 { u32::MAX } else { max as u32 }

@@ -34,7 +34,7 @@ impl Clock for Moment {
 struct Kept<K>(RefCell<LruCache<K, Nanos, RandomState>>);
 
 impl<K: Clone + Eq + Hash> Kept<K> {
-    /// Attackers choose the keys: a random hasher keeps them from choosing places in the table.
+    /// Creates an empty table. Its hasher is random, because attackers choose the keys and must not choose places in the table.
     fn of(bound: &Bound) -> Self {
         Self(RefCell::new(LruCache::with_hasher(bound.kept_max, RandomState::new())))
     }
@@ -86,7 +86,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
     /// Starts a rate with the number of the table.
     ///
     /// # Panics
-    /// When the bound is a number at one time.
+    /// The bound is a number at one time.
     pub fn new(bound: &Bound) -> Self {
         Self::of(bound, bound.max)
     }
@@ -94,7 +94,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
     /// Starts a rate with a configured number.
     ///
     /// # Panics
-    /// When the bound is a number at one time.
+    /// The bound is a number at one time.
     pub fn of(bound: &Bound, max: u32) -> Self {
         assert!(bound.within_s > 0 && bound.kept_max > 0, "a rate has a time, and a place for its counts");
         let quota = quota(max, bound.within_s);

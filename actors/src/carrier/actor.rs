@@ -36,7 +36,7 @@ struct Finished {
 enum Rest {
     /// Answered; its permit ends here.
     Answered(Permit),
-    /// It failed in a way that allows a second attempt; without one, that is its answer.
+    /// A failure that allows a second attempt; without one, that is the answer.
     Again(Query, CarrierAnswer),
 }
 

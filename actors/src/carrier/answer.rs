@@ -1,5 +1,5 @@
-//! Questions to a carrier and the meaning of its replies: the bodies of the carrier interface, version 1. Pure. A reply that cannot be right
-//! is an error, and an error never means "no history".
+//! Questions to a carrier and the meaning of its replies: the bodies of the carrier interface, version 1. Pure. A reply that cannot be
+//! right is an error, and an error never means "no history".
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub(super) enum RawReply {
     NotSent,
     /// The connection was lost after the request was sent.
     Lost,
-    /// Nothing came in time.
+    /// No answer within the time limit.
     TimedOut,
     /// Bytes that are not HTTP, or more than can be right.
     NotHttp,

@@ -1,4 +1,4 @@
-//! A carrier as its callers hold it: takes a permit, sends a query, and resolves within the deadline, whatever happens to the actor. The
+//! The handle of a carrier. A call takes a permit, sends a query, and resolves within the deadline, also if the actor fails. The
 //! carrier's thread is started and ended here.
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -62,7 +62,7 @@ impl CarrierHandle {
         Ok(Self(Arc::new(Inner { config: config.clone(), actor, context, thread: Mutex::new(Some(thread)) })))
     }
 
-    /// Its name in metrics and configuration.
+    /// Returns the carrier's name in metrics and configuration.
     pub(super) fn id(&self) -> &str {
         &self.0.config.id
     }

@@ -87,7 +87,7 @@ impl Learned {
         self.routes.get(&key).filter(|route| now < route.until).map(|route| route.carrier)
     }
 
-    /// Learns that the carrier answered for the number. Learning it again does not prolong the route, so that it is checked from time to
+    /// Records that the carrier answered for the number. Another record does not prolong the route, so that it is checked from time to
     /// time.
     pub(super) fn learn(&mut self, key: NumberKey, carrier: usize, now: Instant) {
         self.expire(now);
@@ -112,7 +112,7 @@ impl Learned {
         Self { key: self.key.clone(), routes, ends: self.ends.clone(), routes_max: self.routes_max }
     }
 
-    /// Forgets the route if it leads to that carrier, which does not know the number.
+    /// Removes the route if it leads to that carrier, which does not know the number.
     pub(super) fn forget(&mut self, key: NumberKey, carrier: usize) {
         if self.routes.get(&key).is_some_and(|route| route.carrier == carrier) {
             self.routes.remove(&key);

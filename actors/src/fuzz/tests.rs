@@ -2,7 +2,7 @@
 
 use super::TARGETS;
 
-/// The inputs for each target; a long run sets them when the tests are built.
+/// Returns the number of inputs for each target; a long run sets them when the tests are built.
 fn cases() -> usize {
     option_env!("CHANGTONG_FUZZ_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(20_000)
 }

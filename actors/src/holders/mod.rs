@@ -103,12 +103,11 @@ fn now_s() -> u32 {
     u32::try_from(clock::now_s()).unwrap_or(u32::MAX)
 }
 
-/// Imports the holders in `csv`, in parts: durable first, then in the codes in memory. Other changes are made between two parts. `progress`
-/// is called after each part. Blocks its thread.
+/// Imports the holders in `csv`, in parts, each durable before it is in memory; other changes are made between two parts. Calls `progress`
+/// after each part. Blocks its thread.
 ///
 /// # Errors
-/// Another file than the allowed one, a colour that is not allowed, or a failure of a file or the registry. The lines of earlier parts stay
-/// imported; nothing of the current one is written.
+/// A file or colour that is not allowed, or a failure of a file or the registry. Earlier parts stay imported, the current one is not.
 pub fn import(
     registrar: &RegistrarHandle,
     keys: &Keys,

@@ -76,7 +76,7 @@ impl Bench {
         std::fs::read_to_string(self.path("rejects.csv")).unwrap()
     }
 
-    /// Says what a scan of that text is answered.
+    /// Returns the answer to a scan of that text.
     fn shows(&self, text: &str) -> (Colour, Advice) {
         self.codes.set_loaded();
         let judge = Judge::new(

@@ -21,7 +21,7 @@ fn key(id: u8, byte: u8) -> TokenKey {
     TokenKey::new(id, &Zeroizing::new([byte; 16]))
 }
 
-/// An imported holder's text that reads as a token of this version.
+/// Returns an imported holder's text that reads as a token of this version.
 fn holder_text_like_a_token() -> String {
     to_text(&sealed(&key(44, 44), 1, 0, Class::Person))
 }
@@ -34,7 +34,7 @@ fn code(n: u64) -> CodeId {
     CodeId::issue(GATEWAY, n).unwrap()
 }
 
-/// Codes 1 to 4 have the four colours, 5 is a ward's, 6 is printed.
+/// Returns codes: 1 to 4 have the four colours, 5 is a ward's, 6 is printed.
 fn codes() -> Codes {
     let codes = Codes::new(16);
     let put = |code, colour, class| codes.put(code, CodeEntry::new(colour, Basis::Declared, class, 0, 1));
@@ -193,7 +193,7 @@ fn what_is_no_pass_code_is_never_green_and_never_red() {
     check(&judge(), rows);
 }
 
-/// A text with all that scanners, keyboards and their settings add around and into it.
+/// Returns a text with all that scanners, keyboards and their settings add around and into it.
 fn as_scanned(text: &str) -> Vec<String> {
     let around = [("]Q1", ""), ("]Q1\\000026", ""), ("\u{1d}", ""), ("\u{2}", "\u{3}"), ("\u{feff}", "")];
     let behind = ["\r", "\n", "\r\n", "\t", " ", "\0"].map(|after| ("", after));

@@ -32,7 +32,7 @@ impl Queries {
         Ok((Self { context, tasks }, thread))
     }
 
-    /// Has later queries ask these carriers; queries under way keep those that they began with.
+    /// Sets the carriers of later queries; queries under way keep the carriers with which they began.
     pub fn ask_others(&self, carriers: Carriers) {
         self.context.carriers.store(Arc::new(carriers));
     }

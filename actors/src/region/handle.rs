@@ -136,7 +136,7 @@ impl RegionHandle {
 }
 
 impl Sent {
-    /// Settles the run's failures, counts it, and shows it to taps. No outcome means that the actor failed, or the log.
+    /// Settles the run's failures, counts it, and shows it to taps. Without an outcome, the actor or the log has failed.
     fn end(&self, outcome: Result<AppendOutcome, RecvError>) -> RegionOutcome {
         let state = &self.region.0.state;
         if !self.is_alone {

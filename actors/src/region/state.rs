@@ -115,7 +115,7 @@ impl RegionState {
         }
     }
 
-    /// Forgets the run's failures.
+    /// Removes the run's failures.
     pub(super) fn succeeded(&self, key: RunKey) {
         let mut failing = self.failing();
         if !failing.is_empty() {

@@ -154,7 +154,7 @@ impl RegistrarActor {
         }
     }
 
-    /// Leaves a chore that panicked alone for a while; all others go on. The panic's own line tells where it was.
+    /// Suspends a chore that panicked for a while; all others continue. The panic's own log line names the place.
     fn rest(&mut self, chore: Chore, registry: &mut Registry) {
         let rests_s = self.context.chore_rests.as_secs();
         tracing::error!(rests_s, "{}: the program failed, and tries again later", chore.failed());

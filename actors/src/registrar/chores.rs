@@ -10,15 +10,15 @@ use super::state::RegistrarContext;
 /// A chore of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chore {
-    /// To end colours whose time is over.
+    /// The end of colours whose time is over.
     EndCauses,
-    /// To have codes follow another policy.
+    /// The application of another policy to the codes.
     Revise,
-    /// To seal anew the fields that an earlier release sealed in another way.
+    /// The new sealing of fields that an earlier release sealed in another way.
     Reseal,
-    /// To forget data whose time is over.
+    /// The deletion of data whose period is over.
     Forget,
-    /// To sign the decisions.
+    /// The signing of the decisions.
     Sign,
 }
 
@@ -38,13 +38,13 @@ impl Chore {
         metrics::counter!(metric::RESTARTS, "actor" => self.name()).increment(count);
     }
 
-    /// The chores of that turn of the clock, the most urgent first.
+    /// Returns the chores of that turn of the clock, the most urgent first.
     pub(super) fn of_turn(turn: u64) -> impl Iterator<Item = Self> {
         let signs = turn.is_multiple_of(TURNS_PER_CHECKPOINT).then_some(Self::Sign);
         [Self::EndCauses, Self::Revise, Self::Reseal, Self::Forget].into_iter().chain(signs)
     }
 
-    /// The chore's name in the metric of restarts.
+    /// Returns the chore's name in the metric of restarts.
     const fn name(self) -> &'static str {
         match self {
             Self::EndCauses => "chore-expire",
@@ -55,7 +55,7 @@ impl Chore {
         }
     }
 
-    /// The step after a piece of the chore, for the tests' hook.
+    /// Returns the step after a piece of the chore, for the tests' hook.
     const fn piece(self) -> &'static str {
         match self {
             Self::EndCauses => "a piece of the clock's work: end causes",
@@ -66,7 +66,7 @@ impl Chore {
         }
     }
 
-    /// The log's message when the chore fails.
+    /// Returns the log's message when the chore fails.
     pub(super) const fn failed(self) -> &'static str {
         match self {
             Self::EndCauses => "colours whose time is over cannot be ended",

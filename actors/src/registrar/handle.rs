@@ -1,5 +1,5 @@
-//! The registrar as its callers hold it: takes a permit, sends a change, and resolves when it is durable or nothing of it has happened.
-//! Where no gateway runs, the same handle makes changes by the same code on its caller's thread.
+//! The handle of the registrar. A call takes a permit, sends a change, and resolves when the change is durable or has not happened at all.
+//! Without a running gateway, the same handle makes changes by the same code on its caller's thread.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ impl RegistrarHandle {
         Self::start_with(Arc::new(Mutex::new(registry)), codes, policy, config, FaultHook::none())
     }
 
-    /// The same as [`Self::start`], with a hook that is called with the name of each step of a job, by which a test makes the registrar
+    /// Does what [`Self::start`] does, with a hook that is called with the name of each step of a job, by which a test makes the registrar
     /// fail, or ends the process. A test that shares the registry holds the registrar up by its lock.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl RegistrarHandle {
         })
     }
 
-    /// The writer of a registry on which no gateway runs: each change is made at once, on its caller's thread, and nothing is done by the
+    /// Creates the writer of a registry without a running gateway: each change is made at once, on its caller's thread, and nothing by the
     /// clock. No policy is in effect.
     pub fn without_gateway(registry: Registry, codes: Codes) -> Self {
         let RegistrarConfig { chore_rests, signing_pkcs8, .. } = RegistrarConfig::default();
@@ -98,7 +98,7 @@ impl RegistrarHandle {
         }))
     }
 
-    /// The restarts of the actor so far.
+    /// Returns the number of restarts of the actor so far.
     #[cfg(test)]
     pub(crate) fn restarts(&self) -> u64 {
         match &self.0 {
@@ -113,7 +113,7 @@ impl RegistrarHandle {
         self.send(change)?.await.unwrap_or_else(|_| Err(RegistrarError::Failed.into()))
     }
 
-    /// The same as [`Self::act`] for a change that must not be lost: while the registrar is busy or has failed, this tries again, for
+    /// Makes a change that must not be lost, as [`Self::act`] does: while the registrar is busy or has failed, this tries again, for
     /// [`IN_TURN`] at most. The change may be made again when it is durable already, so that twice has to come to the same as once.
     pub(crate) async fn act_in_turn<C>(&self, change: C) -> Result<C::Reply, RegistrarError>
     where
@@ -130,7 +130,7 @@ impl RegistrarHandle {
         }
     }
 
-    /// The same as [`Self::act`] for threads that may block. While the registrar is busy, this waits, for [`IN_TURN`] at most.
+    /// Makes a change as [`Self::act`] does, for threads that may block. While the registrar is busy, this waits, for [`IN_TURN`] at most.
     ///
     /// # Panics
     /// On a thread of an asynchronous runtime.

@@ -1,8 +1,8 @@
 //! The one writer of the registry. Each change is a named message ([`RegistryChange`]) and happens whole or not at all; the memory follows
 //! what is durable. A punch never comes here: it changes no colour.
 //!
-//! [`RegistrarHandle`] (`handle`) is what callers hold, `actor` the actix actor behind it, `state` the registry as changes see it, and groups
-//! of changes; `changes` has the messages, `jobs` what most of them do. Operators' orders and imports have messages of their own.
+//! [`RegistrarHandle`] (`handle`) is what callers hold, `actor` the actix actor behind it, `state` the registry for changes, and
+//! groups of changes; `changes` has the messages, `jobs` what most of them do. Operators' orders and imports have messages of their own.
 
 mod actor;
 mod changes;
@@ -138,7 +138,7 @@ pub enum RegistrarError {
 }
 
 impl RegistrarError {
-    /// True if a change of the refused job stays: the try of a document counts.
+    /// Returns true if a change of the refused job stays: the try of a document counts.
     const fn leaves_a_try(&self) -> bool {
         matches!(self, Self::OtherPhone)
     }
@@ -156,7 +156,7 @@ pub struct Why {
 }
 
 impl Why {
-    /// The causes in force at `now_s`, each beginning then at the latest. A colour that came with an import has a cause although the
+    /// Returns the causes in force at `now_s`, each with a begin of `now_s` at the latest. An imported colour has a cause although the
     /// registry has no row of it yet.
     pub fn in_force(&self, now_s: u64) -> Vec<Cause> {
         let now_s = clock::certain_s(now_s);
@@ -167,7 +167,7 @@ impl Why {
         force.map(|row| Cause { from_s: row.cause.from_s.min(now_s), ..row.cause }).collect()
     }
 
-    /// The next change of the code's colour by the clock; `None` if there is none. A change of its basis alone does not count.
+    /// Returns the next change of the code's colour by the clock; `None` if there is none. A change of its basis alone does not count.
     pub fn next_colour_change(&self, now_s: u64) -> Option<ColourChange> {
         next_colour_change(&self.in_force(now_s), clock::certain_s(now_s))
     }

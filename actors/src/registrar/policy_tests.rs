@@ -1,5 +1,5 @@
-//! The activation of another policy on a real registry: it does what the diff foretold, also if the process dies between. The number of codes
-//! in the timed run is taken from `CHANGTONG_POLICY_CODES` when the tests are built.
+//! The activation of another policy on a real registry: it does what the diff foretold, also if the process dies between. The number of
+//! codes in the timed run is taken from `CHANGTONG_POLICY_CODES` when the tests are built.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn parse(text: &str) -> Policy {
     Policy::parse(text, Path::new("policy.toml")).unwrap()
 }
 
-/// The development city's policy with changes and another version.
+/// Returns the development city's policy with changes and another version.
 fn text(version: &str, changes: &[(&str, &str)]) -> String {
     let mut text = DEVELOPMENT.replace("version = \"2020-02-24\"", &format!("version = \"{version}\""));
     for (from, to) in changes {
@@ -133,7 +133,7 @@ fn through(kind: CauseKind, policy: &Policy, from_s: u64, day: Date) -> Cause {
     Cause { kind, colour: rule.colour, from_s, until_s }
 }
 
-/// A cause as the policy makes it, of any kind and day.
+/// Returns a cause as the policy makes it, of any kind and day.
 fn random_cause(random: &mut fastrand::Rng, policy: &Policy) -> (Cause, Option<Stay>) {
     let kind = CauseKind::ALL[random.usize(..CauseKind::ALL.len())];
     let from_s = now_s() - random.u64(0..20) * DAY_S;

@@ -95,8 +95,8 @@ impl<C: RegistryChange> Job for Call<C> {
     }
 }
 
-/// The registry and what goes with it; clones share it. Only jobs and chores write: on the registrar's thread, or, where no gateway runs, on
-/// the caller's.
+/// The registry and what goes with it; clones share it. Only jobs and chores write: on the registrar's thread, or, where no gateway runs,
+/// on the caller's.
 #[derive(Clone)]
 pub(super) struct RegistrarContext {
     pub(super) registry: Arc<Mutex<Registry>>,
@@ -214,7 +214,7 @@ impl RegistrarContext {
         }
     }
 
-    /// Has the memory follow a group that is durable.
+    /// Applies the changes of a durable group to the memory.
     fn follow(&self, later: Vec<Later>) {
         for change in later {
             match change {
@@ -241,22 +241,22 @@ pub struct Registrar<'a> {
 }
 
 impl<'a> Registrar<'a> {
-    /// Works on that registry by that policy; each method is a transaction of its own.
+    /// Creates a registrar of that registry with that policy; each of its methods is a transaction of its own.
     pub fn new(registry: &'a mut Registry, codes: &'a Codes, policy: Arc<Policy>) -> Self {
         Self { registry, codes, policy: Some(policy), later: None, faults: FaultHook::none() }
     }
 
-    /// The registry itself, for changes that no rule of the registrar is about.
+    /// Returns the registry itself, for changes that no rule of the registrar is about.
     pub fn registry(&mut self) -> &mut Registry {
         self.registry
     }
 
-    /// The codes in memory.
+    /// Returns the codes in memory.
     pub fn codes(&self) -> &'a Codes {
         self.codes
     }
 
-    /// The policy in effect.
+    /// Returns the policy in effect.
     ///
     /// # Errors
     /// No gateway runs.

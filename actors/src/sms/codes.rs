@@ -27,7 +27,7 @@ const SESSION_MARK_BYTES: usize = 8;
 const CODE_MARK_BYTES: usize = 32;
 
 const _: () = assert!(APART_S < CODE_S_MAX);
-// However much strangers ask for, no good code is pushed out before its time.
+// Requests of unknown browsers, however many, remove no good code before its time.
 const _: () = assert!(
     bounds::SMS_OUT.max as u64
         > bounds::SMS_ALL.max as u64 * (1 + CODE_S_MAX as u64 / bounds::SMS_ALL.within_s)

@@ -64,7 +64,7 @@ pub struct Sms {
 }
 
 impl Sms {
-    /// Codes under these limits, delivered by this sender.
+    /// Creates codes under these limits, delivered by this sender.
     pub fn new(keys: &Keys, limits: SmsLimits, sender: SmsSender) -> Self {
         let codes = Arc::new(Mutex::new(SmsCodes::new(keys, limits)));
         let (known, metrics) = (Arc::new(known::Known::new(keys)), Arc::new(SmsMetrics::new()));

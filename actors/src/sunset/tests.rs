@@ -69,7 +69,7 @@ impl Place {
         begin(&self.estate, &digest, &order, &signatures).unwrap()
     }
 
-    /// Every file with its content.
+    /// Returns every file with its content.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         fn read(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
             for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {

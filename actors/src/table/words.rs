@@ -90,7 +90,7 @@ fn read<T: Copy>(field: &str, chinese: &[(T, &[&str])], english: fn(&str) -> Opt
 mod tests {
     use super::*;
 
-    /// Each word of a column as it may be written, and the words of its explanation.
+    /// Checks each word of a column as it may be written, and the words of its explanation.
     fn check<T: Copy + PartialEq + std::fmt::Debug>(
         read: fn(&str) -> Option<T>,
         chinese: &[(T, &[&str])],

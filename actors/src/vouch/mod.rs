@@ -1,6 +1,6 @@
 //! The punch log and the registry vouch for each other, so that it is noticed if one of them is missing, another gateway's, or an older
 //! copy. Each keeps the other's name and how far it has seen it: never more than is durable there, so that a crash makes no difference.
-//! `ledger::voucher` and `registry::voucher` hold what each keeps.
+//! The modules `voucher` of `ledger` and `store::voucher` of `registry` hold what each keeps.
 
 use std::path::{Path, PathBuf};
 
@@ -137,7 +137,7 @@ impl Stores {
     }
 }
 
-/// Has the two vouch for each other as they are now, with `lsn`, which is durable; not if the registry has not changed since its change
+/// Makes the two vouch for each other as they are now, with `lsn`, which is durable; not if the registry has not changed since its change
 /// `last`, whose number an earlier call returned. A log without a name gets one. Stopped between any two steps, each store claims no more
 /// than is durable in the other.
 ///

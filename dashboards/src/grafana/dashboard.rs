@@ -93,7 +93,7 @@ impl Dashboard {
         variables
     }
 
-    /// Says whether a query names the variable.
+    /// Reports whether a query names the variable.
     fn names(&self, variable: &str) -> bool {
         let variable = format!("\"${variable}\"");
         self.panels().flat_map(|panel| &panel.targets).any(|target| target.expr.0.contains(&variable))

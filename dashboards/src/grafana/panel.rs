@@ -181,8 +181,8 @@ impl Panel {
         Self { decimals: Some(decimals), ..self }
     }
 
-    /// Says whether it shows values of now only, and not over time. A value that no longer exists, that of a gateway that is gone for
-    /// example, is then not shown.
+    /// Reports whether the panel shows only current values, and not values over time. A value that no longer exists, for example that of a
+    /// gateway that is gone, is then not shown.
     pub(super) const fn is_of_now(&self) -> bool {
         matches!(self.shape, Shape::Stat | Shape::Bars)
     }

@@ -1,5 +1,5 @@
-//! The files of a configuration, looked at before anything is started: each file is read as the gateway reads it, and everything that
-//! it would not start with is said at once. Nothing is changed and nobody is asked; what takes the network is in `probes`.
+//! The check of a configuration's files before a start: each file is read as the gateway reads it, and all faults that would prevent
+//! a start are reported at once. Nothing is changed and nothing is sent; checks that use the network are in `probes`.
 
 mod private;
 
@@ -293,13 +293,13 @@ impl Check<'_> {
     }
 }
 
-/// Says whether two sockets cannot both have their address.
+/// Reports whether two sockets cannot both be bound to their addresses.
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
 }
 
-/// Says whether the path lies in the directory, as written or as it really is.
+/// Reports whether the path lies in the directory, as written or after symbolic links are resolved.
 fn lies_in(path: &Path, directory: &Path) -> bool {
     let really = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     path.starts_with(directory) || really(path).starts_with(really(directory))

@@ -1,5 +1,5 @@
-//! The device authority's directory: whoever else may write to it could put another authority there, and whoever reads a key in it is
-//! the authority. Each fault comes with the command that mends it.
+//! The checks of the device authority's directory: another user with write access could replace the authority, and one who can read its
+//! key can sign in its name. Each fault comes with the command that mends it.
 
 use std::fs::Metadata;
 use std::io::Read;
@@ -40,7 +40,7 @@ pub(super) fn faults(authority: &Path, data: &Path) -> Vec<String> {
     faults
 }
 
-/// A directory of somebody who is neither the gateway's user nor root.
+/// Returns the fault of a directory whose owner is neither the gateway's user nor root.
 fn stranger(authority: &Path, directory: &Metadata, data: &Path) -> Option<String> {
     let user = std::fs::metadata(data).ok()?.uid();
     let is_said = User::of(data).is_some_and(|user| user.cannot_read(authority).is_some());

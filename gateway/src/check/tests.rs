@@ -265,7 +265,7 @@ fn root_who_checks_is_told_what_the_owner_of_the_data_cannot_read() {
     const SOMEBODY: Option<u32> = Some(12_345);
     let layout = Layout::new();
     if !rustix::process::geteuid().is_root() {
-        // Whoever is not root finds out by reading.
+        // Without root the owner cannot be changed, and this check cannot be tested.
         chown(layout.at("data"), SOMEBODY, None).expect_err("root alone may");
         return;
     }

@@ -19,12 +19,12 @@ pub(crate) enum Command {
     Backup(data::backup::Backup),
     /// Takes a backup back into a new data directory, after every file, the log and the decisions are checked.
     Restore(data::backup::Restore),
-    /// Says whether the punch log and the registry belong together, and has them accepted when one was restored.
+    /// Reports whether the punch log and the registry belong together, and has them accepted when one was restored.
     #[command(subcommand)]
     Stores(data::stores::Command),
     /// Has the running gateway read its files again: certificates, carriers, the message service, the log level. All or nothing.
     Reload(running::reload::Reload),
-    /// Says how the running gateway is: ready, devices, rates, what is on disk, what is wrong now.
+    /// Shows the state of the running gateway: ready, devices, rates, what is on disk, what is wrong now.
     Status(running::status::StatusOf),
     /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
     Doctor(running::doctor::Doctor),
@@ -55,7 +55,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Cause(people::cause::Cause),
     /// Shows what is known of a code: whose it is, why it has its colour, who looked, how to reach its holder; and what an office does for
-    /// whoever stands there with their document.
+    /// a person who is present with their document.
     #[command(subcommand)]
     Code(people::code::Code),
     /// Lists and answers appeals.

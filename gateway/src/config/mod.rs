@@ -154,7 +154,7 @@ pub(crate) struct Whereabouts {
     pub(crate) socket: Option<PathBuf>,
 }
 
-/// Says where the gateway of a file is, whatever else is wrong with that file.
+/// Reads where the gateway of a configuration file is, even if other parts of the file are wrong.
 pub(crate) fn whereabouts(path: &Path) -> anyhow::Result<Whereabouts> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let reader = Reader::new(&text);

@@ -35,7 +35,7 @@ pub(crate) struct At {
     pub(crate) keys: Option<PathBuf>,
 }
 
-/// The error of a gateway that is not there, or not yet: somebody may wait for it.
+/// The error for a gateway that is not there, or not yet: a command may wait for it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NotThere(String);
@@ -51,7 +51,7 @@ impl NotThere {
 pub(crate) struct Named {
     /// Its data; the socket, where that alone is known.
     pub(crate) data: PathBuf,
-    /// `None` where nobody said, and none are in the data.
+    /// `None` if no directory of keys was named, and the data hold none.
     keys: Option<PathBuf>,
     /// The place where it is spoken to while it runs.
     pub(crate) socket: PathBuf,
@@ -60,7 +60,7 @@ pub(crate) struct Named {
 }
 
 impl At {
-    /// Finds where it is. Whether it is there is for whoever needs it: see [`Named::there`].
+    /// Finds the gateway's paths. Does not check that they exist: see [`Named::there`].
     pub(crate) fn find(&self) -> anyhow::Result<Named> {
         self.check_one_way()?;
         let named = match (&self.config, &self.data) {
@@ -76,7 +76,7 @@ impl At {
         named.with_keys(self.keys.as_deref())
     }
 
-    /// Says whether it is said where the data are, which whoever names keys alone does not.
+    /// Reports whether the place of the data was named; with `--keys` alone it was not.
     pub(crate) fn names_data(&self) -> bool {
         self.data.is_some() || (self.by_file().is_some() && self.keys.is_none())
     }
@@ -116,7 +116,7 @@ impl At {
     }
 }
 
-/// Says what nobody names: what is where it usually is.
+/// Finds a gateway in the usual places, for a command that names none.
 fn usual() -> anyhow::Result<Named> {
     if Path::new(DATA).exists() {
         return Ok(Named::by_data(Path::new(DATA)));
@@ -223,7 +223,7 @@ impl Named {
     }
 }
 
-/// Says where a configuration goes that is not there yet.
+/// Returns the path for a new configuration.
 pub(crate) fn new_config_file(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let file = given.map(Path::to_owned).or_else(config_in_environment);
     let file = file.unwrap_or_else(|| PathBuf::from(PACKAGE_CONFIG));

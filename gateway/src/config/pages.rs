@@ -34,7 +34,7 @@ impl Pages {
         Self { listen, host: None, certificate: None, key: None, proxies }
     }
 
-    /// Says what links begin with.
+    /// Returns the origin with which links begin.
     pub(crate) fn origin(&self, listener: &TcpListener) -> anyhow::Result<String> {
         match &self.host {
             Some(host) => Ok(format!("https://{host}")),
@@ -42,7 +42,7 @@ impl Pages {
         }
     }
 
-    /// Serves them on a socket that somebody else has bound: plain HTTP on this machine alone, as ever.
+    /// Accepts a socket that the service manager has bound. Without a certificate, only a loopback address is accepted.
     pub(crate) fn served_on(&self, listener: TcpListener) -> anyhow::Result<TcpListener> {
         let address = listener.local_addr()?;
         if self.certificate.is_none() && !address.ip().is_loopback() {

@@ -49,7 +49,7 @@ impl Settings {
         data.join("ledger")
     }
 
-    /// Says where citizens get their trajectory from their carrier itself: name, Chinese name, address.
+    /// Returns the pages on which carriers show citizens their trajectory: name, Chinese name, address.
     pub(crate) fn travel_pages(&self) -> Vec<[String; 3]> {
         let page =
             |carrier: &Carrier| [carrier.name.clone(), carrier.name_zh.clone(), carrier.travel_page.clone()];

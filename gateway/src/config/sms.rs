@@ -1,4 +1,4 @@
-//! `[sms]`: the service that carries codes to phones. Without it nobody signs in.
+//! `[sms]`: the service that sends codes to phones. Without it, no citizen can sign in.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl Service {
         self.limits
     }
 
-    /// Says what the entry points to, read.
+    /// Reads the files that the entry names, and returns the service's configuration.
     pub(crate) fn config(&self) -> anyhow::Result<HttpSmsConfig> {
         Ok(HttpSmsConfig {
             url: self.url.clone(),

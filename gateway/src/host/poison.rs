@@ -22,7 +22,7 @@ pub(crate) fn leave(data: &Path) {
     }
 }
 
-/// Says whether the process before this one left word; it is told from now on.
+/// Reports whether the last process left the mark. Removes the mark, and sets the metric from now on.
 pub(crate) fn tell(data: &Path) -> bool {
     let failed = std::fs::remove_file(mark(data)).is_ok();
     if failed {

@@ -43,7 +43,7 @@ impl Readiness {
         }
     }
 
-    /// Says whether it is ready now: a process that is draining never becomes so again.
+    /// Notes that the codes are loaded. Returns whether the process is ready now: one that is draining never becomes ready again.
     pub(crate) fn loaded(&self) -> bool {
         let is_it = self.leave_loading(Stage::Ready);
         if is_it {
@@ -73,7 +73,7 @@ impl Readiness {
         Reloading(self)
     }
 
-    /// Says what the service manager's watchdog waits for.
+    /// Returns the message that the service manager's watchdog waits for.
     pub(crate) fn beat(&self) -> Option<KeepAlive> {
         self.notify.beat()
     }

@@ -40,7 +40,7 @@ impl Service {
     }
 }
 
-/// Says whether stderr leads to systemd's journal, which notes the time of every line itself.
+/// Reports whether stderr leads to systemd's journal, which records the time of every line itself.
 pub(crate) fn stderr_is_journal() -> bool {
     let (Ok(Some(stream)), Ok(stat)) = (environment("JOURNAL_STREAM"), rustix::fs::fstat(std::io::stderr()))
     else {

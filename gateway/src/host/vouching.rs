@@ -70,7 +70,7 @@ struct Both {
 pub(crate) struct Vouching(Thread<Both>);
 
 impl Vouching {
-    /// Vouches, and goes on from time to time, on a thread of its own: a disk that hangs holds up nobody else.
+    /// Starts a thread that vouches now and at intervals. It has its own thread so that a disk that hangs blocks no other work.
     pub(crate) fn start(
         registrar: RegistrarHandle,
         ledger: PathBuf,

@@ -13,7 +13,7 @@ use runtime::clock::{self, Doubt, Reading};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 
-/// The interval at which the clock is looked at: a step is seen by nobody before it is judged.
+/// The interval at which the clock is checked. A step is never used before it is judged.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// Tells what is believed.

@@ -1,5 +1,5 @@
-//! The acts that operators ask a gateway for, and their answers. One JSON line each on the operators' socket; done on the registry
-//! itself when no gateway runs.
+//! The acts that operators request, and their answers. Each is one JSON line on the operators' socket; when no gateway runs, the command
+//! performs the act on the registry itself.
 
 use std::time::Duration;
 
@@ -16,41 +16,41 @@ use crate::ending;
 use crate::policies::PolicyLine;
 use crate::status::Status;
 
-/// The time that the one who asks may take, and the one who answers.
+/// The timeout of one read or write on the operators' socket; `client::call` waits for answers without one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The acts that can be asked for.
+/// An act that can be requested.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
 pub(crate) enum Act {
-    /// Every policy that is or was in effect.
+    /// The list of every policy that is or was in effect.
     Policies,
     /// The region table.
     Regions,
-    /// Every decision is read and checked again; shows nobody.
+    /// A new check of every decision. The answer names no person.
     VerifyDecisions,
-    /// Signs the decisions, and proves that they begin with the first `since`; without one, with all, and how far the order log
-    /// reaches. Shows nobody.
+    /// A signature of the decisions, and the proof that they begin with the first `since` decisions; without `since`, a checkpoint to keep,
+    /// which also has the length of the order log. The answer names no person.
     Checkpoint { since: Option<u64> },
-    /// Every consent is read again; shows nobody.
+    /// A new check of every consent. The answer names no person.
     VerifyConsents,
-    /// Every order is read and checked again; shows nobody.
+    /// A new check of every order. The answer names no person.
     VerifyOrders,
-    /// The id that an order has to name this gateway by.
+    /// The gateway's id, which an order has to contain.
     Gateway,
-    /// The same, for the first operator: makes the registry where there is none yet.
+    /// The same id, for the first operator: makes the registry if there is none yet.
     Begin,
-    /// The running process's stage and its metrics.
+    /// The stage and the metrics of the running process.
     Vitals,
-    /// Its state, in one answer.
+    /// The state of the running process, in one answer.
     Status,
-    /// An act of a citizen at the counter, the phone in hand.
+    /// An act of a citizen at the counter, who has their phone with them.
     Counter(CounterAct),
-    /// Everything else: operators sign it.
+    /// Any other act: an order that operators have signed.
     Order { order: Order, signatures: Vec<Signature> },
 }
 
-/// The outcome of it.
+/// The answer to an act.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
@@ -69,12 +69,12 @@ pub(crate) enum Done {
     Status(Box<Status>),
     Counter(Answered),
     Refused(String),
-    /// Not the end yet.
+    /// The progress of a long act; more answers follow.
     #[serde(untagged)]
     Progress(Progress),
 }
 
-/// `uid` is the user who speaks, as the system says.
+/// Performs the act, logs it, and passes the final answer to `tell`. `uid` is the peer's user id as the kernel reports it.
 pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut dyn FnMut(&Done) -> bool) {
     let done = match act {
         Act::Policies => admin.read(|registry| {

@@ -1,5 +1,5 @@
-//! Acts of operators that somebody should look at: bursts of manual reds and of look-ups, appeals that nobody answered. The
-//! registry is asked, so that a restart forgets none of it; limits and their reasons stand where the acts are.
+//! Alarms about acts of operators: bursts of manual reds and of look-ups, and appeals without an answer. They are counted in the
+//! registry, so that a restart forgets none of them; limits and their reasons are in the modules of the acts.
 
 use actors::registrar;
 use protocol::metric;

@@ -1,5 +1,5 @@
-//! The way of commands to the admin plane: over the socket of a gateway that runs, or, if none does, by doing the act here. An answer that
-//! stops before its end is an error, never a short answer.
+//! The client of the operators' socket. A command sends its act to the running gateway; if none runs, the command performs the act itself.
+//! An answer that stops before its end is an error, never a short answer.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -18,8 +18,8 @@ use crate::host::owner;
 use crate::operator::OperatorContext;
 use crate::operator::orders::limits;
 
-/// Has the act done by the gateway that is named, or, if it does not run, does it here. `tell` hears how far a long act is; its end is
-/// what is returned. Once `tell` says that nobody listens, an act that only shows something ends.
+/// Sends the act to the named gateway, or, if it does not run, performs it in this process. Returns the final answer; a refusal is an
+/// error. `tell` receives the progress of a long act; once it returns false, an act that only shows something ends.
 pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Result<Done> {
     let mut last = None;
     let mut hear = |done: Done| {
@@ -33,7 +33,7 @@ pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Res
         Ok(stream) => ask(&stream, act, &mut hear)?,
         Err(error) => {
             refuse_without(named, &error)?;
-            // Whose measure has ended has no keys any more.
+            // After the end of the measure there are no keys any more.
             sunset::refuse(&named.data)?;
             let (data, keys_directory) = (&named.data, named.keys()?);
             owner::refuse_root(data)?;
@@ -51,7 +51,7 @@ pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Res
             }
             let _lock = DirectoryLock::take(data).context("no gateway answers operators there")?;
             let registry = Registry::open(&path, &keys)?;
-            // A gateway that runs would not read more.
+            // A running gateway accepts no longer line.
             limits::line_of(act)?;
             let admin = OperatorContext::offline(data, &keys_directory, registry, keys)?;
             perform(act, &admin, geteuid().as_raw(), &mut |done| hear(done.clone()));
@@ -60,12 +60,12 @@ pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Res
     plain(last.with_context(cut)?)
 }
 
-/// True if a process answers at that gateway's socket.
+/// Reports whether a process answers at that gateway's socket.
 pub(crate) fn runs(named: &Named) -> bool {
     UnixStream::connect(&named.socket).is_ok()
 }
 
-/// Says what is there instead of a gateway, where nothing can be done without one.
+/// Returns an error if the act cannot be done without a running gateway; `error` is that of the connection.
 fn refuse_without(named: &Named, error: &std::io::Error) -> anyhow::Result<()> {
     let socket = named.socket.display();
     if error.kind() == ErrorKind::PermissionDenied {
@@ -78,7 +78,7 @@ fn refuse_without(named: &Named, error: &std::io::Error) -> anyhow::Result<()> {
     named.there()
 }
 
-/// Has the gateway that is named do it; `None` if it does not run.
+/// Sends the act to the named gateway and returns the final answer; `None` if the gateway does not run.
 pub(crate) fn ask_running(named: &Named, act: &Act) -> anyhow::Result<Option<Done>> {
     let stream = match UnixStream::connect(&named.socket) {
         Ok(stream) => stream,
@@ -96,7 +96,7 @@ pub(crate) fn ask_running(named: &Named, act: &Act) -> anyhow::Result<Option<Don
     plain(last.with_context(cut)?).map(Some)
 }
 
-/// A refusal is an error.
+/// Returns the answer; a refusal becomes an error.
 fn plain(done: Done) -> anyhow::Result<Done> {
     if let Done::Refused(why) = done {
         bail!("{why}");
@@ -120,7 +120,7 @@ fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done) -> bool) -> an
     Ok(())
 }
 
-/// Says why an answer has no end.
+/// Returns the error text for an answer without an end.
 fn cut() -> String {
     let patience = PATIENCE.as_secs();
     format!("the gateway was not done: it ended, or nobody took what it told for {patience} s; do it again")

@@ -35,7 +35,7 @@ pub(crate) enum CounterAct {
     Begin { phone: String },
     /// The code that came; opens the phone's codes.
     Prove { session: String, code: String },
-    /// The document of somebody whose code the phone does not open yet.
+    /// The document of a person whose code the phone does not open yet.
     Confirm { session: String, kind: String, document: String },
     /// The citizen agrees to one query; carriers are asked at once, except for a gate, whose device asks.
     Consent {
@@ -257,7 +257,7 @@ fn id_of(session: &str) -> anyhow::Result<[u8; 16]> {
     bytes.context("a session has 32 hexadecimal digits, as `counter begin` gave them")
 }
 
-/// Whoever sits at the counter is looked at by staff: what strangers ask for on the pages does not keep a citizen from here.
+/// Returns the asker of a session at the counter. It counts as known: limits on strangers who use the pages do not apply to it.
 fn asker(session: [u8; 16]) -> Asker {
     Asker { session: SessionId(session), client: IpAddr::V4(Ipv4Addr::LOCALHOST), known: true }
 }

@@ -22,7 +22,7 @@ fn root_does_not_act_in_the_data_of_somebody_else_and_names_what_they_cannot_rea
     assert!(User::of(&data).is_none() && refuse_root(&data).is_ok());
     act().unwrap();
     if !rustix::process::geteuid().is_root() {
-        // Nobody else can give files away.
+        // Only root can change the owner of a file.
         chown(&data, Some(SOMEBODY), None).expect_err("root alone may");
         return;
     }

@@ -1,6 +1,6 @@
-//! The operators' way in while the gateway runs: a socket that only its owner may open, or a group of users that can open nothing
-//! else of the gateway. One JSON line in, one out. When no gateway runs, the same acts are done on the registry itself, under the directory's lock. What an order may do,
-//! and who signs it, stands in `orders`.
+//! The operators' socket of a running gateway. Its owner may open it, and a configured group, which can open nothing else of the gateway.
+//! A request is one JSON line; answers are JSON lines, the last of which is final. When no gateway runs, commands perform the same acts
+//! on the registry itself, under the directory's lock. The rights and signatures of orders are in `orders`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -21,10 +21,10 @@ use crate::config::Settings;
 use crate::config::named::{self, Named};
 use crate::operator::orders::limits::LINE_BYTES_MAX;
 
-/// Operators at one time.
+/// The most connections at one time.
 const CONNECTIONS_MAX: usize = 8;
 
-/// The running plane; it ends with the process.
+/// The running socket. Its file is removed when this is dropped; its thread ends with the process.
 pub(crate) struct Plane {
     socket: PathBuf,
 }
@@ -35,7 +35,7 @@ impl Drop for Plane {
     }
 }
 
-/// Starts the admin socket. The directory's lock is held, so a socket that is there is a leftover.
+/// Starts the socket. The caller holds the directory's lock, so a socket file that exists is left from an earlier process.
 pub(crate) fn start(settings: &Settings, admin: &OperatorContext) -> anyhow::Result<Plane> {
     let (socket, listener) = listen_at(settings)?;
     let mine = admin.clone();
@@ -43,7 +43,7 @@ pub(crate) fn start(settings: &Settings, admin: &OperatorContext) -> anyhow::Res
     Ok(Plane { socket })
 }
 
-/// Binds the socket, for its owner or for the configured group. Commands that know the data alone find it there.
+/// Binds the socket for its owner, or also for the configured group. A link in the data leads commands that know only the data to it.
 fn listen_at(settings: &Settings) -> anyhow::Result<(PathBuf, UnixListener)> {
     let (own, operators) = (settings.data.join(named::SOCKET), &settings.operators);
     let socket = Named::of(settings).socket;
@@ -53,7 +53,7 @@ fn listen_at(settings: &Settings) -> anyhow::Result<(PathBuf, UnixListener)> {
     let listener = UnixListener::bind(&socket).with_context(doing)?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).with_context(doing)?;
     if let Some(group) = operators.gid()? {
-        // In a directory that gives its group to what is made there, nothing has to be given away.
+        // In a setgid directory the socket has the right group already.
         if std::fs::metadata(&socket).with_context(doing)?.gid() != group.as_raw() {
             rustix::fs::chown(&socket, None, Some(group))
                 .with_context(|| format!("giving {} to the group of operators", socket.display()))?;
@@ -67,12 +67,12 @@ fn listen_at(settings: &Settings) -> anyhow::Result<(PathBuf, UnixListener)> {
     Ok((socket, listener))
 }
 
-/// Each connection has a thread: a look-up that reads a day of the punch log keeps no other operator waiting.
+/// Serves each connection on its own thread: a look-up that reads a day of the punch log keeps no other operator waiting.
 fn listen(listener: &UnixListener, admin: &OperatorContext) {
     let (enter, left) = sync_channel(CONNECTIONS_MAX);
     let left = Arc::new(Mutex::new(left));
     for stream in listener.incoming().flatten() {
-        // Waits while as many are served as may be.
+        // Waits while the most connections are open.
         if enter.send(()).is_err() {
             return;
         }
@@ -89,7 +89,7 @@ fn listen(listener: &UnixListener, admin: &OperatorContext) {
     }
 }
 
-/// Makes room for another connection when it is dropped.
+/// A connection's place among the permitted ones; free again when it is dropped.
 struct Permit(Arc<Mutex<Receiver<()>>>);
 
 impl Drop for Permit {

@@ -74,8 +74,8 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Says what was handed over is used; the rest is bound where the configuration says. To be bound before anything else of the process
-    /// listens where the system likes: that could be one of these.
+    /// Uses the sockets that were handed over, and binds the others to the configured addresses. Must be called before the process binds
+    /// any socket to a port that the system chooses: the system could choose one of these.
     pub(crate) fn bind(settings: &Settings, handed: Inherited) -> anyhow::Result<Self> {
         let Inherited { quic, http, enrol, pages } = handed;
         let bound = |handed: Option<TcpListener>, address| handed.map_or_else(|| door::bind(address), Ok);

@@ -54,7 +54,7 @@ pub(crate) struct Gateway {
     reload: Arc<Reload>,
     at_signal: AtSignal,
     pages: Option<Pages>,
-    /// Dropped when nobody punches on the pages any more: the regions end after that.
+    /// Dropped once the pages send no more punches: the regions end after that.
     pages_gone: oneshot::Sender<()>,
 }
 
@@ -150,7 +150,7 @@ impl Gateway {
         })
     }
 
-    /// Says what handshakes over TCP go by.
+    /// Returns the certificates that handshakes over TCP use.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         self.reload.identities()
     }
@@ -160,12 +160,12 @@ impl Gateway {
         self.reload.watch(pulse);
     }
 
-    /// Colours are known, and the process ready, when this has come to its end beside whoever calls.
+    /// Starts to load the codes, and returns at once. When the load has ended, colours are known and the process is ready.
     pub(crate) fn load_codes(&self, readiness: Readiness) -> std::io::Result<()> {
         load_codes::load_codes(self.admin.registrar.clone(), readiness)
     }
 
-    /// Reads the files again, beside whoever calls.
+    /// Starts a reload of the files, and returns at once.
     pub(crate) fn reload_soon(&self) {
         self.at_signal.soon();
     }

@@ -20,7 +20,7 @@ impl Signals {
         Ok(Self { terminate, interrupt, hangup, attended })
     }
 
-    /// The same signal says that the terminal was closed at which it was started; nobody would ever end it then.
+    /// Reports whether the terminal at which the process was started is closed. SIGHUP means that, too, and then the process has to end.
     pub(super) fn terminal_is_gone(&self) -> bool {
         self.attended && !at_terminal()
     }

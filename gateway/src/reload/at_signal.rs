@@ -1,5 +1,5 @@
-//! SIGHUP: the same reload, on a thread of its own, so that the one that waits for signals goes on to hear them. Nobody signs it: who
-//! can send the process a signal can end it.
+//! SIGHUP: the same reload, on its own thread, so that the thread that waits for signals can receive the next one. It needs no
+//! signature: a user who can send the process a signal can also end it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

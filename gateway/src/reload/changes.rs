@@ -175,7 +175,7 @@ fn differing(one: &CarrierConfig, other: &CarrierConfig) -> Vec<&'static str> {
     all.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }
 
-/// Says whether the policy's file is the policy in effect, the last of all that were, and what to do if it is not.
+/// Notes in `told` whether the policy's file is the policy in effect, the last of `all`, and what to do if it is not.
 ///
 /// # Errors
 /// The file is there and is no policy.

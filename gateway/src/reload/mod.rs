@@ -1,6 +1,6 @@
-//! A reload: what a running gateway takes anew without a restart: certificates, carriers, the message service, how much is logged. All that is
-//! named is read and opened before anything is put in effect, so that it is all or nothing. What differs, and what waits for a
-//! restart, is told in `changes`.
+//! A reload: a running gateway takes new certificates, carriers, message service and log level without a restart. All named files are
+//! read and opened before anything is put in effect, so that it is all or nothing. The report of what differs, and of what waits for a
+//! restart, is in `changes`.
 
 mod at_signal;
 mod changes;
@@ -35,7 +35,7 @@ pub(crate) use at_signal::AtSignal;
 use changes::At;
 pub(crate) use changes::Reloaded;
 
-/// Sets of carriers that wait for their last query. Each takes a few seconds; more at once are somebody's loop.
+/// The most sets of carriers that wait for their last query. Each takes a few seconds; more at once mean reloads in a loop.
 const RETIRING_MAX: usize = 4;
 
 /// The source that stands behind a process's settings.
@@ -88,7 +88,7 @@ pub(crate) struct InEffect {
 }
 
 impl InEffect {
-    /// Says what a gateway has been started with.
+    /// Returns the state that a gateway has been started with.
     pub(crate) fn new(
         settings: &Settings,
         files: Files,
@@ -154,7 +154,7 @@ impl Reload {
         Ok((reload, at_signal))
     }
 
-    /// Says what handshakes over TCP go by.
+    /// Returns the certificates that handshakes over TCP use.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         Arc::clone(&self.parts.identities)
     }

@@ -34,7 +34,7 @@ impl LogLevel {
         Self { flag, set: Arc::new(move |filter| Ok(handle.reload(filter)?)) }
     }
 
-    /// Says what the command line says, which is what counts.
+    /// Returns the filter of the command line, which overrides the configuration.
     pub(crate) fn flag(&self) -> Option<&str> {
         self.flag.as_deref()
     }

@@ -21,7 +21,7 @@ const REGIONS: usize = 17;
 /// The mainland has four.
 const CARRIERS: usize = 4;
 
-/// Says how many values a label of that metric has.
+/// Returns the number of values that a label of that metric has.
 fn values(metric: &Metric, label: &str) -> usize {
     match (label, metric.name) {
         ("region", _) => REGIONS,

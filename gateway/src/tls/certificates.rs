@@ -1,5 +1,5 @@
-//! When the certificates in use end, as metrics. Which certificates there are and who renews them is decided elsewhere; what is told
-//! here is what this process has loaded.
+//! Metrics of the time at which each certificate in use ends. They describe the certificates that this process has loaded; the choice
+//! of certificates and their renewal are elsewhere.
 
 use protocol::metric;
 use runtime::clock;

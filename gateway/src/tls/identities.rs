@@ -104,8 +104,8 @@ impl Opened {
         })
     }
 
-    /// Says whether the authority has signed that certificate. When it is good is another matter: a clock that is wrong for a moment cuts
-    /// nobody off.
+    /// Reports whether the authority has signed that certificate. Its validity period is not checked: a clock that is wrong for a moment
+    /// closes no connection.
     pub(crate) fn believes(&self, chain: &[CertificateDer<'_>]) -> bool {
         let Some((own, between)) = chain.split_first() else { return false };
         let is_time = |error: &CertificateError| {

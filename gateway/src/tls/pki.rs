@@ -102,7 +102,7 @@ impl Authority {
         let (certificate_path, key_path) = (certificate_of(directory), key_of(directory));
         files::refuse(&certificate_path)?;
         write_new(&key_path, &Zeroizing::new(key.serialize_pem()), 0o600)?;
-        // A key that nobody has a certificate of is in the way of the next try.
+        // A key without its certificate would make the next try fail.
         write_new(&certificate_path, &certificate, 0o644).inspect_err(|_| {
             let _ = std::fs::remove_file(&key_path);
         })?;
@@ -118,7 +118,7 @@ impl Authority {
         Self::of(&certificate, &key, (&certificate_path, &key_path))
     }
 
-    /// The authority in PEM that somebody has read from those files.
+    /// Reads the authority from PEM that the caller has read from those files.
     pub(crate) fn of(
         certificate: &[u8],
         key: &str,
@@ -137,7 +137,7 @@ impl Authority {
         &self.certificate
     }
 
-    /// A device's certificate with a fresh key: for the development city, where nobody else holds the key.
+    /// Issues a device's certificate with a fresh key: only for the development city, where devices do not make their own keys.
     pub(crate) fn issue_device(&self, device: DeviceId, days: i64) -> anyhow::Result<(Identity, Issued)> {
         let key = KeyPair::generate()?;
         let (params, issued) = device_params(device, days)?;
@@ -241,13 +241,13 @@ pub(crate) fn chain_in(pem: &[u8], path: &Path) -> anyhow::Result<Vec<Certificat
     Ok(chain)
 }
 
-/// When a certificate in DER ends, seconds since 1970 UTC; 0 for what is none.
+/// Returns the end of a certificate in DER, seconds since 1970 UTC; 0 if it is no certificate.
 pub(crate) fn ends_s(der: &[u8]) -> u64 {
     let read = X509Certificate::from_der(der).ok();
     read.and_then(|(_, read)| u64::try_from(read.validity().not_after.timestamp()).ok()).unwrap_or(0)
 }
 
-/// Says whether the key, PEM, is the certificate's.
+/// Checks that the key, in PEM, belongs to the certificate.
 pub(crate) fn check_pair(
     chain: Vec<CertificateDer<'static>>,
     certificate: &Path,
@@ -261,7 +261,7 @@ pub(crate) fn check_pair(
     Ok(())
 }
 
-/// When the file's first certificate ends, seconds since 1970 UTC.
+/// Returns the end of the file's first certificate, seconds since 1970 UTC.
 pub(crate) fn not_after_s(path: &Path) -> anyhow::Result<u64> {
     let chain = chain(path)?;
     let (_, certificate) = X509Certificate::from_der(&chain[0])

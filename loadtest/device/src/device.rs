@@ -136,7 +136,7 @@ impl Device {
         self.address = address;
     }
 
-    /// True if it is connected and welcomed.
+    /// Returns true if it is connected and welcomed.
     pub fn is_up(&self) -> bool {
         matches!(self.link, Link::Up(_))
     }

@@ -163,8 +163,8 @@ impl DeviceState {
         sequence
     }
 
-    /// Starts a higher epoch: punches without an acknowledgement are numbered anew from 1. The log may hold some of them under the old epoch,
-    /// so this is only for a device whose numbering the gateway refused.
+    /// Starts a higher epoch: punches without an acknowledgement are numbered anew from 1. The log may hold some of them under the old
+    /// epoch, so this is only for a device whose numbering the gateway refused.
     pub fn start_epoch(&mut self, epoch: Epoch) {
         debug_assert!(epoch > self.epoch, "epochs only rise");
         let (queue, set_aside) = (std::mem::take(&mut self.queue), std::mem::take(&mut self.set_aside));
@@ -310,7 +310,7 @@ impl DeviceState {
         self.draining = true;
     }
 
-    /// True if punches that were sent on this connection have no answer yet.
+    /// Returns true if punches that were sent on this connection have no answer yet.
     pub fn awaits_answers(&self) -> bool {
         !self.flights.is_empty()
     }

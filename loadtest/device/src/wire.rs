@@ -54,7 +54,7 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// True if a later attempt can succeed.
+    /// Returns true if a later attempt can succeed.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Closed(code) => ErrorCode::from_number(*code).is_some_and(ErrorCode::retryable),
@@ -96,7 +96,7 @@ fn closed(code: quinn::VarInt) -> WireError {
     }
 }
 
-/// True if the code is a TLS alert, 0x100 + alert.
+/// Returns true if the code is a TLS alert, 0x100 + alert.
 fn is_tls(code: quinn::TransportErrorCode) -> bool {
     u64::from(code) & !0xff == 0x100
 }
@@ -275,13 +275,13 @@ impl Wire {
         Ok(read.is_some())
     }
 
-    /// True if any packet has come from the peer since the last call, be it an acknowledgement only.
+    /// Returns true if any packet has come from the peer since the last call, be it an acknowledgement only.
     pub(crate) fn has_received(&mut self) -> bool {
         let received = self.connection.stats().udp_rx.datagrams;
         std::mem::replace(&mut self.received, received) != received
     }
 
-    /// As [`Self::pump`], but returns the bytes instead of looking for frames in them.
+    /// Does what [`Self::pump`] does, but returns the bytes instead of looking for frames in them.
     pub async fn exchange(&mut self) -> Result<Option<quinn::Chunk>, WireError> {
         let Self { send, receive, unsent, written, connection, .. } = self;
         let waiting = *written < unsent.len();

@@ -5,7 +5,7 @@ use crate::http::HttpError;
 /// The reason why a page was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BrowserError {
-    /// There is no answer.
+    /// No answer.
     #[error(transparent)]
     Http(#[from] HttpError),
     /// An answer with another status than that page's.
@@ -25,7 +25,7 @@ pub(crate) enum BrowserError {
 }
 
 impl BrowserError {
-    /// True if the connection is lost: the server may have closed a kept one, and a browser would connect again.
+    /// Returns true if the connection is lost: the server may have closed a kept one, and a browser would connect again.
     pub(super) fn is_loss(&self) -> bool {
         matches!(self, Self::Http(HttpError::Connection(_)))
     }

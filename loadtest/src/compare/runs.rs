@@ -55,7 +55,7 @@ impl Finished {
         Ok(Self { name: folder.display().to_string(), report, intervals })
     }
 
-    /// True if any person was answered.
+    /// Returns true if any person was answered.
     pub(super) fn asked(&self, kind: Kind) -> bool {
         !self.times(kind, false).concat().is_empty()
     }

@@ -13,9 +13,9 @@ pub(super) const PACKETS_MAX: usize = 32 * 1024;
 /// The direction of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// To the target.
+    /// The direction to the target.
     Up,
-    /// To the client.
+    /// The direction to the client.
     Down,
 }
 

@@ -29,9 +29,9 @@ pub struct Delivery {
 /// The fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It never arrives.
+    /// A packet that never arrives.
     Dropped,
-    /// It arrives.
+    /// A packet that arrives.
     Delivered {
         /// The packet.
         first: Delivery,

@@ -15,7 +15,7 @@ pub const REPORT_FILE: &str = "report.json";
 /// The reason why a report cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// It cannot be written.
+    /// A file that cannot be written.
     #[error("writing {path}: {source}")]
     Write {
         /// The path.
@@ -23,7 +23,7 @@ pub enum ReportError {
         /// The cause.
         source: io::Error,
     },
-    /// It cannot be read.
+    /// A file that cannot be read.
     #[error("reading {path}: {source}; name a folder that `loadtest run` wrote")]
     Read {
         /// The path.
@@ -41,7 +41,7 @@ pub enum ReportError {
         /// Its layout.
         found: u32,
     },
-    /// It is not a report.
+    /// A file that is not a report.
     #[error("{path} is no report: {source}")]
     Wrong {
         /// The path.

@@ -72,7 +72,7 @@ pub struct Tally {
     pub offered: u64,
     /// Returns the number of acknowledged punches.
     pub acknowledged: u64,
-    /// From the intended time to the verdict, microseconds.
+    /// The time from the intended time to the verdict, microseconds.
     pub latency_us: Histogram<u64>,
     /// The generator's lateness, from the intended time to the punch, microseconds.
     pub late_us: Histogram<u64>,

@@ -110,7 +110,7 @@ impl City {
         self.own.as_ref().map(|own| own.log.as_path())
     }
 
-    /// `kill -9`.
+    /// Kills the gateway, as `kill -9` does.
     pub(super) fn kill(&mut self) -> anyhow::Result<()> {
         self.own_mut()?.kill()
     }

@@ -95,12 +95,12 @@ impl Crowd {
         self.ready[usize::from(one.visit.kind != Kind::Punch)].push_back(this);
     }
 
-    /// True if there are no people.
+    /// Returns true if there are no people.
     pub(super) fn is_empty(&self) -> bool {
         self.people.is_empty()
     }
 
-    /// True if a person waits to be scanned.
+    /// Returns true if a person waits to be scanned.
     pub(super) fn somebody_is_ready(&self) -> bool {
         self.ready.iter().any(|queue| !queue.is_empty())
     }

@@ -34,7 +34,7 @@ pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr
     Ok(searched)
 }
 
-/// True if the text contains any needle.
+/// Returns true if the text contains any needle.
 fn holds(mut text: impl Read, needles: &[String]) -> io::Result<bool> {
     let longest = needles.iter().map(String::len).max().unwrap_or(0);
     let mut piece = Vec::with_capacity(PIECE_BYTES + longest);

@@ -118,7 +118,7 @@ impl Session<'_> {
             lost += counts.losses;
         }
         let dropped = endpoint.local_addr().ok().and_then(socket::dropped);
-        // Their connections end with them, and the gateway hears of it.
+        // Their connections end with them, and the gateway notices it.
         drop(gone.posted);
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
         let shared = Rc::into_inner(shared).context("a task still uses the state of the run")?;

@@ -14,7 +14,7 @@ use super::{SHIPPED, Scenario};
 /// The reason why a scenario cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// There is no such scenario.
+    /// A name of no scenario.
     #[error(
         "there is no scenario called {name:?}{near}; `loadtest list` shows them, and a path with a / runs that file"
     )]

@@ -129,7 +129,7 @@ impl Lie {
     }
 }
 
-/// True if the punch with that sequence is refused.
+/// Returns true if the punch with that sequence is refused.
 pub(crate) fn refuses(lie: Option<Lie>, sequence: u64) -> bool {
     lie == Some(Lie::Refuses) && sequence >= LIED_ABOUT
 }

@@ -11,11 +11,11 @@ use tests::{City, block_on};
 
 /// A demo person: what is told of them at a gate is known.
 const WUHAN: &str = "thirty hours in Wuhan";
-/// Others have numbers of no demo person.
+/// The phone of a person who is no demo person.
 const ASKED_IN_VAIN: &str = "16377310421";
 const IMPORTED: &str = "16877310422";
 const REJECTED: &str = "16477310423";
-/// No carrier has it: no code is ever sent there.
+/// A phone of no carrier: no code is ever sent to it.
 const NOBODYS: &str = "14977310424";
 const NAMES: [&str; 4] = ["瞿芷蘅", "鄢若翀", "Quillon Zebedee", "Ysolde Kvist"];
 const DOCUMENTS: [&str; 4] = ["QZX7731042", "YKV7731043", "BAD7731044", "WRG7731045"];
@@ -24,7 +24,7 @@ const DOCUMENTS: [&str; 4] = ["QZX7731042", "YKV7731043", "BAD7731044", "WRG7731
 /// in an appeal.
 const MEANT_TO_SHOW: [&str; 2] = ["code contact", "appeal list"];
 
-/// Everything that must not be found, in every form that it could have: as text, in UTF-16, in hexadecimal, and a number as bytes.
+/// Returns all data that must not be found, in every possible form: as text, in UTF-16, in hexadecimal, and a number as bytes.
 fn canaries() -> Vec<(String, Vec<u8>)> {
     let texts = [demo(WUHAN).phone, ASKED_IN_VAIN, IMPORTED, REJECTED, NOBODYS];
     let texts = texts.iter().chain(&NAMES).chain(&DOCUMENTS).chain([&demo(WUHAN).document]);
@@ -93,8 +93,8 @@ fn submit(citizen: &Citizen<'_>, form: &[&str], rest: &[&str]) -> u64 {
     said["taken"]["code"].as_u64().expect("a code")
 }
 
-/// Acts as a person with a stay in Hubei: signs in with a wrong code and a right one, has a query, applies in every wrong way and in the
-/// right one, modifies, takes a consent back.
+/// Uses the pages as a person with a stay in Hubei: signs in with a wrong and a right code, has a query, applies in every wrong and in the
+/// right way, modifies, takes a consent back.
 fn applies(city: &City) -> (Citizen<'_>, u64) {
     let hubei = demo(WUHAN);
     let citizen = Citizen::begin(city, hubei.phone).expect("a made-up number");
@@ -122,7 +122,7 @@ fn applies(city: &City) -> (Citizen<'_>, u64) {
     (citizen, code)
 }
 
-/// Acts as a person whose carrier fails in every way, and asks for messages to numbers to which nothing is sent.
+/// Uses the pages as a person whose carrier fails in every way, and asks for messages to numbers to which nothing is sent.
 fn is_asked_for_in_vain(city: &City) {
     let citizen = Citizen::new(city, ASKED_IN_VAIN);
     for words in
@@ -145,7 +145,7 @@ fn is_asked_for_in_vain(city: &City) {
     }
 }
 
-/// Holders from a file: one is good, others are rejected for something in their line; and the good one signs in.
+/// Imports holders from a file, of whom one is good and the others are rejected for a fault of their line; the good one signs in.
 fn are_imported(city: &City, files: &Path) {
     let header = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
     let line = |name, document, phone, text| {
@@ -172,7 +172,7 @@ fn are_imported(city: &City, files: &Path) {
     assert!(known["confirmed"]["code"].is_u64(), "{known}");
 }
 
-/// At a gate: their code, their numbers as if they were codes, and what carriers know of them, over QUIC.
+/// Shows at a gate, over QUIC, the code, personal numbers as if they were codes, and receipts for queries of carriers.
 fn pass_a_gate(city: &City, citizen: &Citizen<'_>, code: u64) {
     assert_eq!(at_the_gate(city, code).colour, Colour::Red);
     let said = citizen.ask(&["consent"], &["--flow", "scan", "--cities"]).expect("a consent");
@@ -210,7 +210,7 @@ fn pass_a_gate(city: &City, citizen: &Citizen<'_>, code: u64) {
     });
 }
 
-/// Appeals with personal data in the words. No page yet: while the gateway stands still.
+/// Appeals with personal data in the text. No page does this yet, so the gateway is stopped.
 fn appeals(city: &City, code: u64) {
     let words = format!("I am {}, {}, call {}", NAMES[0], demo(WUHAN).document, demo(WUHAN).phone);
     appeal(city, code, &words);

@@ -115,7 +115,7 @@ fn every_licence_is_one_that_deny_toml_allows() {
     check("a licence that is not allowed", &refused.collect::<Vec<_>>());
 }
 
-/// True if a licence expression is allowed: any part joined by `OR`, all parts joined by `AND`. `OR` binds last.
+/// Returns true if a licence expression is allowed: any part joined by `OR`, all parts joined by `AND`. `OR` binds last.
 fn allows(allowed: &[&str], expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let tokens: Vec<&str> = spaced.split_whitespace().collect();

@@ -19,8 +19,8 @@ pub(crate) struct Source {
 pub(crate) struct Import {
     /// The module that names it.
     pub(crate) from: Module,
-    /// From the root of the crate. One that begins with neither `crate`, `self` nor `super` is taken for a child's; whether there is such
-    /// a child the reader of all modules knows.
+    /// The path from the root of the crate. One that begins with neither `crate`, `self` nor `super` is taken for a child's; whether there
+    /// is such a child the reader of all modules knows.
     pub(crate) to: Vec<String>,
     /// The name that a `use` gives it in the module.
     pub(crate) name: Option<String>,
@@ -96,12 +96,12 @@ pub(crate) fn read(source: &Source) -> Read {
     read
 }
 
-/// Says whether a path behind these tokens says who may see something, as in `pub(in crate::a)`.
+/// Returns true if the path behind these tokens is part of a visibility, as in `pub(in crate::a)`.
 fn is_visibility(before: &[Token<'_>]) -> bool {
     matches!(before, [.., bracket, word] if (bracket.text, word.text) == ("(", "in"))
 }
 
-/// The path from the root of the crate; `None` if it leads above that.
+/// Returns the path from the root of the crate; `None` if it leads above that.
 fn absolute(from: &Module, segments: &[&str]) -> Option<Vec<String>> {
     let mut module = from.clone();
     let mut rest = segments;
@@ -153,7 +153,7 @@ fn leaves<'a>(
     before.truncate(length);
 }
 
-/// The parts of a group between its commas.
+/// Returns the parts of a group between its commas.
 fn split<'s, 'a>(group: &'s [Token<'a>]) -> impl Iterator<Item = &'s [Token<'a>]> {
     let mut depth = 0;
     group.split(move |token| {
@@ -162,7 +162,7 @@ fn split<'s, 'a>(group: &'s [Token<'a>]) -> impl Iterator<Item = &'s [Token<'a>]
     })
 }
 
-/// The place of the sign that closes what was opened before the first token.
+/// Returns the place of the sign that closes what was opened before the first token.
 fn closing(tokens: &[Token<'_>]) -> usize {
     let mut depth = 1;
     let closes = |token: &Token<'_>| {
@@ -173,7 +173,7 @@ fn closing(tokens: &[Token<'_>]) -> usize {
     tokens.iter().position(closes).unwrap_or(tokens.len())
 }
 
-/// The tokens without the items under `#[cfg(test)]`; modules among these that have a file of their own are added to `modules`.
+/// Returns the tokens without the items under `#[cfg(test)]`; modules among these that have a file of their own are added to `modules`.
 fn without_tests<'a>(tokens: &[Token<'a>], module: &Module, modules: &mut Vec<Module>) -> Vec<Token<'a>> {
     let (mut kept, mut at) = (Vec::new(), 0);
     while at < tokens.len() {
@@ -198,7 +198,7 @@ fn without_tests<'a>(tokens: &[Token<'a>], module: &Module, modules: &mut Vec<Mo
     kept
 }
 
-/// The length of the attribute that stands there; `None` if there is none.
+/// Returns the length of the attribute that stands there; `None` if there is none.
 fn attribute(tokens: &[Token<'_>]) -> Option<usize> {
     let opened = match tokens {
         [hash, bracket, ..] if (hash.text, bracket.text) == ("#", "[") => 2,
@@ -213,7 +213,7 @@ fn is_test(attribute: &[Token<'_>]) -> bool {
     matches!(words[..], ["cfg", "test"] | ["cfg", "all", "test", ..])
 }
 
-/// The length of the item that stands there: to its semicolon, or to the end of its body.
+/// Returns the length of the item that stands there: to its semicolon, or to the end of its body.
 fn item(tokens: &[Token<'_>]) -> usize {
     let visibility = ["pub", "(", "crate", "super", "in", ")"];
     let begin = tokens.iter().find(|token| !visibility.contains(&token.text));
@@ -268,7 +268,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// The length of a comment between `/*` and `*/`, with those in it.
+/// Returns the length of a comment between `/*` and `*/`, with those in it.
 fn comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < text.len() {
@@ -286,7 +286,7 @@ fn comment(text: &str) -> usize {
     text.len()
 }
 
-/// The length of what begins with a quote and ends with another that no backslash precedes.
+/// Returns the length of what begins with a quote and ends with another that no backslash precedes.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|&(_, c)| {
@@ -297,7 +297,7 @@ fn quoted(text: &str, quote: char) -> usize {
     end.map_or(text.len(), |(at, _)| at + quote.len_utf8())
 }
 
-/// The length of a character; of a lifetime, that of its quote.
+/// Returns the length of a character; of a lifetime, that of its quote.
 fn character(text: &str) -> usize {
     let mut characters = text.chars().skip(1);
     match (characters.next(), characters.next()) {
@@ -307,7 +307,7 @@ fn character(text: &str) -> usize {
     }
 }
 
-/// The length of a text behind its prefix: `b"…"`, `r#"…"#` and their like; `None` if the word is none.
+/// Returns the length of a text behind its prefix: `b"…"`, `r#"…"#` and their like; `None` if the word is none.
 fn literal(word: &str, rest: &str) -> Option<usize> {
     match word {
         "b" if rest.starts_with('\'') => Some(character(rest)),

@@ -39,7 +39,7 @@ fn dependencies_between_modules_run_one_way() {
     check("modules that need themselves through others", &findings);
 }
 
-/// The files of a crate's library or program, tests left out.
+/// Returns the files of a crate's library or program, tests left out.
 fn sources(krate: &str) -> Vec<Source> {
     let folder = format!("{krate}/src/");
     // A file of tests beside the one that it tests may have a `#[path]` of its own: it goes by its name.
@@ -49,7 +49,7 @@ fn sources(krate: &str) -> Vec<Source> {
     sources.collect()
 }
 
-/// The module that lies in a file of `src`.
+/// Returns the module that lies in a file of `src`.
 fn module(path: &str) -> Module {
     let mut module: Module = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     let is_parents =
@@ -58,7 +58,7 @@ fn module(path: &str) -> Module {
     module
 }
 
-/// Which modules of that level depend on which others.
+/// Returns the dependencies between the modules of that level.
 fn edges(sources: &[Source], level: usize) -> Edges {
     let read: Vec<_> = sources.iter().map(imports::read).collect();
     let tests: Vec<&Module> = read.iter().flat_map(|read| &read.tests).collect();
@@ -89,7 +89,7 @@ fn edges(sources: &[Source], level: usize) -> Edges {
     edges
 }
 
-/// The module in which a path ends, through what modules export again; `None` outside the crate.
+/// Returns the module in which a path ends, through what modules export again; `None` outside the crate.
 fn target(
     path: &[String],
     modules: &BTreeSet<&Module>,
@@ -105,7 +105,7 @@ fn target(
     None
 }
 
-/// The groups of modules of which each needs itself through the others.
+/// Returns the groups of modules of which each needs itself through the others.
 fn knots(edges: &Edges) -> Vec<BTreeSet<&Module>> {
     let reached = |from| {
         let mut found = BTreeSet::new();
@@ -129,7 +129,7 @@ fn knots(edges: &Edges) -> Vec<BTreeSet<&Module>> {
     knots
 }
 
-/// Says which modules form a circle, and which lines make them depend on each other: the shortest circle through the first of the knot.
+/// Describes the shortest circle of modules through the first of the knot, with the lines that make them depend on each other.
 fn sentence(krate: &str, knot: &BTreeSet<&Module>, edges: &Edges) -> String {
     let first = *knot.first().expect("a knot has modules");
     let mut before: BTreeMap<&Module, &Module> = BTreeMap::new();

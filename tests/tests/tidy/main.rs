@@ -273,12 +273,12 @@ fn every_table_of_the_registry_stands_on_the_data_map() {
     check("not in gateway/LAWFUL.md", &missing.map(|table| (*table).to_owned()).collect::<Vec<_>>());
 }
 
-/// The name of the crate in that folder.
+/// Returns the name of the crate in that folder.
 fn name(krate: &str) -> &str {
     krate.rsplit('/').next().expect("rsplit has a first part")
 }
 
-/// True if Prometheus stores a series of this name: a metric, or one of a histogram's three.
+/// Returns true if Prometheus stores a series of this name: a metric, or one of a histogram's three.
 fn is_series(name: &str) -> bool {
     metric::ALL.iter().any(|metric| match metric.kind {
         Kind::Counter | Kind::Gauge => metric.name == name,
@@ -288,20 +288,20 @@ fn is_series(name: &str) -> bool {
     })
 }
 
-/// A file's lines that are not comments, numbered.
+/// Returns a file's lines that are not comments, numbered.
 fn code_lines(path: &str) -> impl Iterator<Item = (usize, String)> + use<> {
     let lines: Vec<String> = read(path).lines().map(str::to_owned).collect();
     let numbered = lines.into_iter().enumerate().map(|(at, line)| (at + 1, line));
     numbered.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// True if the line of code names an item of this crate.
+/// Returns true if the line of code names an item of this crate.
 fn names_crate(line: &str, krate: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
         .any(|part| part.strip_prefix(krate).is_some_and(|rest| rest.starts_with("::")))
 }
 
-/// True if the line has this as a whole word.
+/// Returns true if the line has this as a whole word.
 fn says(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
 }

@@ -63,18 +63,18 @@ fn faults(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> {
     faults
 }
 
-/// The sections of a text, each with its title.
+/// Returns the sections of a text, each with its title.
 fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'))
 }
 
-/// The number of files that a title promises: "…, in six files".
+/// Returns the number of files that a title promises: "…, in six files".
 fn length(title: &str) -> Option<usize> {
     let number = title.strip_suffix(" files")?.rsplit_once(", in ")?.1;
     NUMBERS.iter().position(|word| *word == number).map(|at| at + 1)
 }
 
-/// The numbered lines of a section, each with the indented lines that continue it.
+/// Returns the numbered lines of a section, each with the indented lines that continue it.
 fn items(body: &str) -> Vec<String> {
     let mut items: Vec<String> = Vec::new();
     let mut inside = false;
@@ -91,12 +91,12 @@ fn items(body: &str) -> Vec<String> {
     items
 }
 
-/// The texts between backticks.
+/// Returns the texts between backticks.
 fn code_spans(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The first folder of a path; `None` for what is no path below a folder.
+/// Returns the first folder of a path; `None` for what is no path below a folder.
 fn top(path: &str) -> Option<&str> {
     path.split_once('/').map(|(top, _)| top)
 }
@@ -112,7 +112,7 @@ fn has(source: &str, name: &str) -> bool {
     }
 }
 
-/// The `impl` and `trait` blocks of a formatted source whose first line names that type.
+/// Returns the `impl` and `trait` blocks of a formatted source whose first line names that type.
 fn blocks<'a>(source: &'a str, owner: &str) -> impl Iterator<Item = &'a str> {
     let block = |start: &'a str| start.split_once("\n}").map_or(start, |(block, _)| block);
     let opens = |line: &str| {
@@ -131,7 +131,7 @@ fn defines(source: &str, name: &str) -> bool {
     words.windows(2).any(|pair| ["fn", "const"].contains(&pair[0]) && pair[1] == name)
 }
 
-/// The words of a source's code, without its comments.
+/// Returns the words of a source's code, without its comments.
 fn words(source: &str) -> impl Iterator<Item = &str> {
     let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))

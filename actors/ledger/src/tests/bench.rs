@@ -60,7 +60,7 @@ impl Bench {
         Self { disk, config, devices, over: BTreeMap::new(), now_ms: START_MS, reading: None }
     }
 
-    /// The same devices and settings on another disk.
+    /// Returns a bench with the same devices and settings on another disk.
     pub(super) fn on(&self, disk: SimulatedDisk) -> Self {
         let Self { config, devices, over, now_ms, reading, .. } = self;
         let (config, devices, over) = (config.clone(), devices.clone(), over.clone());

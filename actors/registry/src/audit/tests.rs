@@ -16,7 +16,7 @@ fn key() -> (Vec<u8>, Vec<u8>) {
     (pkcs8.as_ref().to_vec(), pair.public_key().as_ref().to_vec())
 }
 
-/// The definition of RFC 9162, word for word, as the reference.
+/// Returns the root hash by the definition of RFC 9162, word for word, as the reference.
 fn defined(leaves: &[Hash]) -> Hash {
     match leaves {
         [leaf] => *leaf,

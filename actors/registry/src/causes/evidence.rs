@@ -73,8 +73,8 @@ impl Registry {
         Ok(freed)
     }
 
-    /// Keeps the latest stay that is left of the owner, where the refuted one stood: of causes in force that rest on another one. For the
-    /// phone only what was found with it, or whoever has its number next would be locked. Part of the caller's transaction.
+    /// Keeps the latest stay that is left of the owner, where the refuted one stood: of causes in force that rest on another one. For a
+    /// phone only stays that were found with it are kept: others would lock the next owner of its number. Part of the caller's transaction.
     fn keep_what_stands(
         &self,
         (code, person): (CodeId, &Person),

@@ -12,7 +12,7 @@ use crate::carrier::breaker::RECENT;
 const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// Settings whose breaker never opens.
+/// Returns settings whose breaker never opens.
 fn without_breaker() -> CarrierSettings {
     let breaker = BreakerPolicy { in_a_row_max: u32::MAX, recent_max: RECENT, ..BreakerPolicy::default() };
     CarrierSettings { breaker, ..settings() }

@@ -39,7 +39,7 @@ pub(super) fn config(id: &str, name: &str, url: &str) -> CarrierConfig {
     }
 }
 
-/// Carrier 0 has 163, carrier 1 has 164, carrier 2 has 168.
+/// Returns the configurations: carrier 0 has the prefix 163, carrier 1 has 164, carrier 2 has 168.
 pub(super) fn configs(servers: &[&Server]) -> Vec<CarrierConfig> {
     let rows = [("china-mobile", "163"), ("china-unicom", "164"), ("china-telecom", "168")];
     let config = |(server, (id, prefix)): (&&Server, (&str, &str))| CarrierConfig {
@@ -49,7 +49,7 @@ pub(super) fn configs(servers: &[&Server]) -> Vec<CarrierConfig> {
     servers.iter().zip(rows).map(config).collect()
 }
 
-/// Settings without probes, in which no actor is parked.
+/// Returns settings without probes, in which no actor is parked.
 pub(super) fn settings() -> CarrierSettings {
     let restarts = RestartPolicy {
         backoff_first: Duration::from_micros(10),
@@ -60,7 +60,7 @@ pub(super) fn settings() -> CarrierSettings {
     CarrierSettings { restarts, probe_every: Duration::from_secs(3600), ..CarrierSettings::default() }
 }
 
-/// Carriers that no test makes fail from within.
+/// Starts carriers without injected faults.
 pub(super) fn start_with(
     configs: &[CarrierConfig],
     settings: &CarrierSettings,

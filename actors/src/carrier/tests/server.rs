@@ -128,7 +128,7 @@ impl Server {
         lock(&self.seen).len()
     }
 
-    /// The bytes of a flood that were sent before it was cut off.
+    /// Returns the bytes of a flood that were sent before it was cut off.
     pub(crate) fn flooded(&self) -> Option<usize> {
         *lock(&self.flooded)
     }

@@ -78,7 +78,7 @@ fn disguise(fields: &mut Fields, rng: &mut Rng) {
     }
 }
 
-/// Spoils a line, and says why it is rejected.
+/// Makes a line faulty and returns the reason of its rejection.
 fn spoil(fields: &mut Fields, rng: &mut Rng) -> Reject {
     let mut set = |column: usize, text: &str, reject| {
         fields[column] = text.to_owned();
@@ -105,7 +105,7 @@ fn spoil(fields: &mut Fields, rng: &mut Rng) -> Reject {
     }
 }
 
-/// The table's text, and the fate of each of its lines but the titles.
+/// Returns the table's text, and the fate of each of its lines but the titles.
 fn table(rows: usize, rng: &mut Rng) -> (String, Vec<Fate>) {
     let titles: Vec<&str> = FORM.0.iter().map(|column| column.chinese).collect();
     let (mut text, mut fates) = (format!("{},,\r\n", titles.join(",")), Vec::new());

@@ -18,14 +18,14 @@ fn file(rows: &[&str]) -> String {
     format!("{HEADER}\n{}\n", rows.join("\n"))
 }
 
-/// The holder of a passport.
+/// Returns the holder of a passport.
 fn holder_of(registry: &Registry, number: &str) -> (CodeId, registry::Person) {
     let document = DocumentNumber::parse(DocumentKind::Passport, number).unwrap();
     let code = registry.code_of_document(&document).unwrap().unwrap();
     (code, registry.person(code).unwrap().unwrap())
 }
 
-/// The holder of the document of [`GOOD`].
+/// Returns the holder of the document of [`GOOD`].
 fn holder(registry: &Registry) -> (CodeId, registry::Person, CodeEntry) {
     let (code, person) = holder_of(registry, "E12345678");
     (code, person, registry.code(code).unwrap().unwrap())

@@ -55,7 +55,7 @@ fn wait_until_settled(bench: &Bench) {
     }
 }
 
-/// Has `count` codes be due, those included that were before.
+/// Makes `count` codes due, those included that were due before.
 fn insert_due(bench: &Bench, count: u32) {
     let mut registry = bench.registry.lock().unwrap_or_else(PoisonError::into_inner);
     registry.insert_due(count.into(), 100).unwrap();

@@ -39,7 +39,7 @@ fn bench_with(faults: FaultHook<str>) -> Bench {
     bench_as(RegistrarConfig { restarts, ..Default::default() }, faults)
 }
 
-/// A bench whose registrar has these settings and a key of its own.
+/// Returns a bench whose registrar has these settings and a key of its own.
 fn bench_as(config: RegistrarConfig, faults: FaultHook<str>) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     Keys::init(&directory.path().join("keys")).unwrap();
@@ -70,7 +70,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// The present time: the registrar ends by its own clock what is over, so that forms are of today.
+/// Returns the present time. The registrar deletes expired data by its own clock, so that forms have to be of today.
 fn now_s() -> u64 {
     clock::now_ms() / 1000
 }

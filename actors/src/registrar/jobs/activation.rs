@@ -40,7 +40,7 @@ impl Registrar<'_> {
         Ok(())
     }
 
-    /// Has some codes follow the newest policy; true until all do.
+    /// Applies the newest policy to some codes. Returns true until it is applied to all.
     pub(crate) fn revise_some(&mut self, now_s: u64) -> Result<bool, RegistrarError> {
         if self.registry.policy_cursor()?.is_none() {
             return Ok(false);

@@ -23,7 +23,7 @@ const DAY_S: u64 = 86_400;
 /// The authority that answers for causes that no human set: those of a carrier's answer, the citizen's form, or the former system.
 const ANSWERS_FOR_MACHINES: &str = "cdc";
 
-/// The authority that answers an appeal against a cause of that authority, and may clear the cause.
+/// Returns the authority that answers an appeal against a cause of that authority, and may clear the cause.
 fn answers_for(authority: &str) -> &str {
     if [CARRIER, CITIZEN, registry::INHERITED].contains(&authority) {
         ANSWERS_FOR_MACHINES
@@ -81,27 +81,27 @@ impl Registrar<'_> {
         Ok(id)
     }
 
-    /// The appeals on the code with their answers, for its holder.
+    /// Returns the appeals on the code with their answers, for its holder.
     pub fn appeals(&self, code: CodeId) -> Result<Vec<AppealRow>, RegistrarError> {
         Ok(self.registry.appeals_of(code)?)
     }
 
-    /// The code's last decision with the proof that it is on record, for its holder; `None` if there is none, or if it is not signed yet.
+    /// Returns the code's last decision with the proof that it is on record, for its holder; `None` if there is none that is signed.
     pub fn decision_receipt(&self, code: CodeId) -> Result<Option<Receipt>, RegistrarError> {
         Ok(self.registry.signed_receipt(code)?)
     }
 
-    /// The signed checkpoint of the decisions and the order log, for the public; `None` if nothing is signed yet.
+    /// Returns the signed checkpoint of the decisions and the order log, for the public; `None` if nothing is signed yet.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, RegistrarError> {
         Ok(self.registry.checkpoint_to_keep()?)
     }
 
-    /// The proof that the decisions begin with those of a checkpoint over the first `since`, for any holder of that checkpoint.
+    /// Returns the proof that the decisions begin with those of a checkpoint over the first `since`, for any holder of that checkpoint.
     pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistrarError> {
         Ok(self.registry.growth(since)?)
     }
 
-    /// The record of who looked at the data of the code, for its holder.
+    /// Returns the record of who looked at the data of the code, for its holder.
     pub fn accesses(&self, code: CodeId) -> Result<Vec<AccessRow>, RegistrarError> {
         Ok(self.registry.accesses(code)?)
     }

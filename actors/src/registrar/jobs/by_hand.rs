@@ -104,8 +104,8 @@ impl Registrar<'_> {
         Ok(code)
     }
 
-    /// Clears the causes by hand that the authority of `by` set in that time, seconds since 1970 UTC, [`CLEARED_MAX`] at most; returns their
-    /// number.
+    /// Clears the causes by hand that the authority of `by` set in that time, seconds since 1970 UTC, [`CLEARED_MAX`] at most; returns
+    /// their number.
     ///
     /// # Errors
     /// An error of the registry.
@@ -123,7 +123,7 @@ impl Registrar<'_> {
     }
 }
 
-/// True if more people than [`MANUAL_REDS_HOUR_MAX`] were turned red by hand within the last hour.
+/// Returns true if more people than [`MANUAL_REDS_HOUR_MAX`] were turned red by hand within the last hour.
 pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
     Ok(registry.set_by_hand(Colour::Red, now_s.saturating_sub(3600))? > MANUAL_REDS_HOUR_MAX)
 }

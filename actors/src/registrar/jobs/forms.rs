@@ -56,7 +56,7 @@ pub struct Taken {
 }
 
 impl Registrar<'_> {
-    /// The districts of the city.
+    /// Returns the districts of the city.
     pub fn districts(&self) -> Result<Districts, RegistrarError> {
         Ok(Districts::new(self.registry.regions()?))
     }
@@ -132,8 +132,8 @@ struct Found {
 }
 
 impl Registrar<'_> {
-    /// Finds what that person's form rests on. A stay that was found with a phone that the person had before locks the form, too, whoever
-    /// sends it; a stay that is found with a guardian's phone is the ward's only if the guardian says so.
+    /// Finds the evidence for that person's form. A stay that was found with an earlier phone of the person locks the form, too, from any
+    /// sender; a stay that is found with a guardian's phone is the ward's only if the guardian says so.
     fn found(&self, person: &Person, form: &Form, now_s: u64) -> Result<Found, RegistrarError> {
         let known = self.registry.code_of_document(&person.document)?;
         let is_ward = match known {
@@ -171,8 +171,8 @@ impl Registrar<'_> {
         Ok(tied.filter(|tied| policy.still_counts(&tied.stay, clock::certain_s(now_s))))
     }
 
-    /// Finds what the next form of a registered holder will rest on if it is sent with that phone, and whose form it is. A consent that is not
-    /// good counts as none.
+    /// Finds what the next form of a registered holder will rest on if it is sent with that phone, and whose form it is. A consent that is
+    /// not good counts as none.
     pub fn form_of(
         &self,
         code: CodeId,
@@ -220,8 +220,8 @@ impl Registrar<'_> {
     }
 }
 
-/// True if document and phone belong together: the phone opens the code of the document's holder, or is the one with which the holder
-/// withdrew and left something behind. `None` for a document that is not registered and left nothing behind.
+/// Reports whether document and phone belong together: the phone opens the code of the document's holder, or the holder withdrew with it
+/// and left something behind. `None` for a document that is not registered and left nothing behind.
 fn goes_with(registry: &Registry, person: &Person, now_s: u64) -> Result<Option<bool>, RegistrarError> {
     let Person { phone, document, .. } = person;
     match registry.code_of_document(document)? {
@@ -270,7 +270,7 @@ fn checked(registry: &Registry, person: &Person, is_holders: bool) -> Result<Per
     Ok(Person { name, district, community, ..person.clone() })
 }
 
-/// The written name, if it is the one on record: a name of an import may have digits, and stays.
+/// Returns the written name, if it is the one on record: a name of an import may have digits, and stays.
 fn recorded(registry: &Registry, person: &Person) -> Result<Option<String>, RegistrarError> {
     let Some(code) = registry.code_of_document(&person.document)? else { return Ok(None) };
     let known = registry.person(code)?.map(|known| known.name);
@@ -333,7 +333,7 @@ fn add(
     Err(RegistryError::Exists { what: "every code that was tried" }.into())
 }
 
-/// The cause in force with the severest colour.
+/// Returns the cause in force with the severest colour.
 fn worst_of(registry: &Registry, code: CodeId, now_s: u64) -> Result<Option<CauseRow>, RegistrarError> {
     let rows = registry.causes(code)?.into_iter().filter(|row| row.is_in_force(now_s));
     Ok(rows.max_by_key(|row| severity(row.cause.colour)))

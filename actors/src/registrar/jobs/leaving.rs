@@ -80,7 +80,7 @@ impl Registrar<'_> {
         })
     }
 
-    /// The units for which that person has applied.
+    /// Returns the units for which that person has applied.
     pub fn units_of(
         &self,
         applicant: CodeId,

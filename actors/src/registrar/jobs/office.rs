@@ -1,4 +1,4 @@
-//! The acts of an office for a person who stands there with their document. Each is put on record for that person and their wards in the
+//! The changes that an office makes for a person who is present with their document. Each is put on record, for person and wards, in the
 //! transaction that does it: what has not happened is not on record.
 
 use protocol::CodeId;

@@ -7,17 +7,17 @@ use registry::{PlaceRow, RegionRow};
 use super::{Registrar, RegistrarError};
 
 impl Registrar<'_> {
-    /// The place that a printed code leads to.
+    /// Returns the place that a printed code leads to.
     pub fn place_of_link(&self, link: PlaceCode) -> Result<Option<PlaceRow>, RegistrarError> {
         Ok(self.registry.place_of_link(link)?)
     }
 
-    /// The place with that number.
+    /// Returns the place with that number.
     pub fn place(&self, id: PlaceId) -> Result<Option<PlaceRow>, RegistrarError> {
         Ok(self.registry.place(id)?)
     }
 
-    /// Every region, in the order of their numbers.
+    /// Returns every region, in the order of their numbers.
     pub fn regions(&self) -> Result<Vec<RegionRow>, RegistrarError> {
         Ok(self.registry.regions()?)
     }

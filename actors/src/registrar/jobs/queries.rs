@@ -33,7 +33,7 @@ pub struct QueryPermit {
 }
 
 impl QueryPermit {
-    /// The consent that it was made of.
+    /// Returns the consent that it was made of.
     pub const fn consent(&self) -> ConsentId {
         self.consent
     }
@@ -51,22 +51,22 @@ impl QueryPermit {
         }
     }
 
-    /// The flow that the query belongs to.
+    /// Returns the flow that the query belongs to.
     pub const fn flow(&self) -> Flow {
         self.flow
     }
 
-    /// The share of the answer that staff may see.
+    /// Returns the share of the answer that staff may see.
     pub const fn detail(&self) -> Detail {
         self.detail
     }
 
-    /// The phone that may be asked for.
+    /// Returns the phone that may be asked for.
     pub const fn phone(&self) -> &Phone {
         &self.phone
     }
 
-    /// The days that may be asked for.
+    /// Returns the days that may be asked for.
     pub const fn days(&self) -> Days {
         self.days
     }
@@ -156,13 +156,13 @@ impl Registrar<'_> {
         if known { Ok(()) } else { Err(RegistrarError::Consent) }
     }
 
-    /// The newest [`CONSENTS_SHOWN_MAX`] consents of the phone, the newest first.
+    /// Returns the newest [`CONSENTS_SHOWN_MAX`] consents of the phone, the newest first.
     pub fn consents_of(&self, proven: &ProvenPhone, now_s: u64) -> Result<Vec<ConsentRow>, RegistrarError> {
         Ok(self.registry.consents_of(phone_of(proven, now_s)?, CONSENTS_SHOWN_MAX)?)
     }
 
-    /// Finds the outcome that a form's field rests on: for the phone's owner a stay that is kept of that phone, whether it was asked for again
-    /// or not; otherwise the outcome of the consent, which is good only for the person that it was given for.
+    /// Finds the outcome that a form's field rests on: for the phone's owner a stay that is kept of that phone, whether it was asked for
+    /// again or not; otherwise the outcome of the consent, which is good only for the person that it was given for.
     pub fn outcome(
         &self,
         consent: Option<ConsentId>,

@@ -18,8 +18,8 @@ pub const RECEIPT_S_MAX: u64 = 120;
 /// The bytes of a receipt; `protocol::receipt` has their layout.
 pub type Receipt = [u8; RECEIPT_BYTES];
 
-/// The owner of the phone that was asked for with a receipt. Staff compare it with the person whom they have scanned, because the receipt can
-/// be a friend's.
+/// The owner of the phone that was asked for with a receipt. Staff compare it with the person whom they have scanned, because the receipt
+/// can be a friend's.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Giver {
     /// The first character of the name.
@@ -53,7 +53,7 @@ pub enum AtGate {
 }
 
 impl Registrar<'_> {
-    /// The owner of the phone that a query at a gate is about; `None` for a query for a form, or if the phone opens no code.
+    /// Returns the owner of the phone that a query at a gate is about; `None` for a query for a form, or if the phone opens no code.
     pub(crate) fn giver(&self, permit: &QueryPermit, now_s: u64) -> Result<Option<Giver>, RegistrarError> {
         if permit.flow() != Flow::Scan {
             return Ok(None);

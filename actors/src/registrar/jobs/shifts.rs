@@ -1,5 +1,5 @@
-//! Shifts of staff as the pages use them: opened once with an operator's token and checked with each request; and the little that staff see of
-//! a person whom they have scanned. Operators' orders invite to shifts and revoke them.
+//! Shifts of staff as the pages use them: opened once with an operator's token and checked with each request; and the little that staff see
+//! of a person whom they have scanned. Operators' orders invite to shifts and revoke them.
 
 use policy::trajectory::{day_of, start_of};
 use protocol::{CodeId, metric};
@@ -23,7 +23,7 @@ impl Registrar<'_> {
         Ok(self.registry.join_shift(token_hash, now_s, now_s + SHIFT_S)?)
     }
 
-    /// The shift; `None` if it is not good now.
+    /// Returns the shift; `None` if it is not good now.
     pub fn shift(&self, id: ShiftId, now_s: u64) -> Result<Option<Shift>, RegistrarError> {
         Ok(self.registry.shift(id, now_s)?)
     }
@@ -33,12 +33,12 @@ impl Registrar<'_> {
         Ok(self.registry.revoke_shift(id)?)
     }
 
-    /// The first character of the holder's name; `None` for a code without a holder.
+    /// Returns the first character of the holder's name; `None` for a code without a holder.
     pub fn masked_name(&self, code: CodeId) -> Result<Option<String>, RegistrarError> {
         Ok(self.registry.person(code)?.map(|person| lookups::masked(&person.name)))
     }
 
-    /// The kind of the holder's document and the last four characters of its number, for staff to compare; `None` for a code without a
+    /// Returns the kind of the holder's document and its number's last four characters, for staff to compare; `None` for a code without a
     /// holder. The look is on record when this is durable, and the holder sees it. The record outlives the passage, which is forgotten:
     /// it names the day, and neither the second nor the place.
     pub(crate) fn document_for(

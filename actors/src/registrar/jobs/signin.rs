@@ -23,7 +23,7 @@ pub const CODES_PER_PHONE_MAX: usize = bounds::CODES_PHONE.entries();
 pub enum Confirmed {
     /// Phone and document belong together: the code may be opened.
     Code(CodeId),
-    /// They do not. This tells nothing about either: both may be registered, or none.
+    /// No match. This reveals nothing about either: both may be registered, or none.
     No,
 }
 
@@ -47,17 +47,17 @@ impl Registrar<'_> {
         self.registry.transaction(|registry| Ok(registry.insert_sign_out(out, now_s)?))
     }
 
-    /// The codes that the phone opens.
+    /// Returns the codes that the phone opens.
     pub fn codes_of(&self, proven: &ProvenPhone, now_s: u64) -> Result<Vec<CodeId>, RegistrarError> {
         codes_of(self.registry, proven, now_s)
     }
 
-    /// The holders of the codes that the phone opens, wards last.
+    /// Returns the holders of the codes that the phone opens, wards last.
     pub fn holders(&self, proven: &ProvenPhone, now_s: u64) -> Result<Vec<Holder>, RegistrarError> {
         Ok(self.registry.holders_of(phone_of(proven, now_s)?, proven_after(now_s))?)
     }
 
-    /// The holder's data, for a phone that opens the code.
+    /// Returns the holder's data, for a phone that opens the code.
     pub fn person_of(
         &self,
         code: CodeId,
@@ -67,8 +67,8 @@ impl Registrar<'_> {
         opened(self.registry, code, proven, now_s)
     }
 
-    /// Opens the code of a holder who was imported or has not signed in for long, if phone and document belong to one person. The try counts
-    /// also if they do not.
+    /// Opens the code of a holder who was imported or has not signed in for long, if phone and document belong to one person. The try
+    /// counts also if they do not.
     pub(crate) fn confirm_document(
         &mut self,
         proven: &ProvenPhone,
@@ -114,7 +114,7 @@ impl Registrar<'_> {
         Ok(confirmed)
     }
 
-    /// The wards of the holder of a code that the phone opens.
+    /// Returns the wards of the holder of a code that the phone opens.
     pub fn wards(
         &self,
         guardian: CodeId,
@@ -150,7 +150,7 @@ impl Registrar<'_> {
     }
 }
 
-/// The time before which proofs are too old, seconds since 1970 UTC.
+/// Returns the time before which proofs are too old, seconds since 1970 UTC.
 pub(super) const fn proven_after(now_s: u64) -> u64 {
     now_s.saturating_sub(PROVEN_DAYS * 86_400)
 }
@@ -163,7 +163,7 @@ fn codes_of(registry: &Registry, proven: &ProvenPhone, now_s: u64) -> Result<Vec
     Ok(registry.proven_codes(phone_of(proven, now_s)?, proven_after(now_s))?)
 }
 
-/// The holder of a code that the phone opens. The error does not tell whether there is another code of that number.
+/// Returns the holder of a code that the phone opens. The error does not tell whether there is another code of that number.
 pub(super) fn opened(
     registry: &Registry,
     code: CodeId,
@@ -190,8 +190,8 @@ pub(super) fn check_guardian(
     }
 }
 
-/// Checks that a phone may get an own code: it has one at most. An own code that the phone no longer opens is a former holder's, whose number
-/// was given to another person; it stands in the way only while it is red or yellow.
+/// Checks that a phone may get an own code: it has one at most. An own code that the phone no longer opens is a former holder's, whose
+/// number was given to another person; it stands in the way only while it is red or yellow.
 pub(super) fn check_own(
     registry: &Registry,
     phone: &Phone,
@@ -207,8 +207,8 @@ pub(super) fn check_own(
     if taken { Err(RegistrarError::OwnCode) } else { Ok(()) }
 }
 
-/// Retires the texts of imported holders, which never change: from the first sign-in on, which gives a code that is renewed each half minute,
-/// they are no longer good. Returns the entries for memory.
+/// Retires the texts of imported holders, which never change: from the first sign-in on, which gives a code that is renewed each half
+/// minute, they are no longer good. Returns the entries for memory.
 fn retire_texts(registry: &Registry, codes: &[CodeId]) -> Result<Vec<(CodeId, CodeEntry)>, RegistrarError> {
     let mut retired = Vec::new();
     for &code in codes {

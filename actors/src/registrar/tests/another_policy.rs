@@ -19,7 +19,7 @@ impl Bench {
         Registrar::new(&mut self.registry, &self.codes, Arc::new(policy.clone()))
     }
 
-    /// Activates the shipped policy with changes, and has all codes follow.
+    /// Activates the shipped policy with changes and applies it to all codes.
     fn activate(&mut self, (policy, text): &(Policy, String), now_s: u64) {
         self.registrar().activate(policy.clone(), text, "li-na", now_s).unwrap();
         while self.by(policy).revise_some(now_s).unwrap() {}

@@ -9,7 +9,7 @@ const HOUR_S: u64 = 3600;
 const WAIT_S: u64 = 24 * HOUR_S;
 
 impl Bench {
-    /// The correction that a policy offers to the holder of the code.
+    /// Returns the correction that a policy offers to the holder of the code.
     fn offered(&mut self, code: CodeId, consent: Option<ConsentId>, now_s: u64) -> Option<Correction> {
         let registrar = self.registrar();
         let phone = registrar.registry.person(code).unwrap().unwrap().phone;
@@ -18,7 +18,7 @@ impl Bench {
         registrar.policy().unwrap().correction_of(&why.in_force(now_s), outcome.field(whose), now_s)
     }
 
-    /// The ends of the declared causes in force.
+    /// Returns the ends of the declared causes in force.
     fn declared(&self, code: CodeId, now_s: u64) -> Vec<u64> {
         let rows = self.registry.causes(code).unwrap().into_iter();
         let mine = rows.filter(|row| row.is_in_force(now_s) && row.cause.kind.basis() == Basis::Declared);
@@ -51,7 +51,7 @@ impl Bench {
 }
 
 impl Bench {
-    /// Says until when what the holder is told outlasts what they declared.
+    /// Returns the time until which the query's outcome outlasts the holder's declaration.
     fn outlasting(&mut self, code: CodeId, now_s: u64) -> Option<u64> {
         let registrar = self.registrar();
         let phone = registrar.registry.person(code).unwrap().unwrap().phone;

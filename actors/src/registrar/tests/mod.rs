@@ -29,7 +29,7 @@ fn day(text: &str) -> Date {
     text.parse().unwrap()
 }
 
-/// Nine in the morning.
+/// Returns nine in the morning of that day.
 fn at(text: &str) -> u64 {
     start_of(day(text)) + 9 * 3600
 }
@@ -58,7 +58,7 @@ impl Bench {
         Registrar::new(&mut self.registry, &self.codes, Arc::new(Policy::development()))
     }
 
-    /// The codes that a restart loads from the registry.
+    /// Returns the codes that a restart loads from the registry.
     fn restarted(&mut self, now_s: u64) -> Codes {
         self.registry = Registry::open(&self.directory.path().join("registry.db"), &self.keys).unwrap();
         let codes = Codes::new(16);

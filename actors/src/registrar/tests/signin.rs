@@ -10,7 +10,7 @@ pub(super) fn number(n: u32) -> Phone {
     person(n).phone
 }
 
-/// A proof as if the phone's owner had just typed the code of an SMS.
+/// Returns a proof as if the phone's owner had just typed the code of an SMS.
 pub(super) fn proven(n: u32, at_s: u64) -> ProvenPhone {
     ProvenPhone::for_tests(&number(n), at_s)
 }
@@ -125,8 +125,8 @@ fn a_number_and_a_document_that_are_not_registered_get_the_same_answer_as_those_
     assert_eq!(bench.opens(1, now()), bench.opens(8, now()));
 }
 
-/// The trap: a page that takes a name and an ID number and shows whose they are. A caller that knows all data of another person but does not
-/// hold the phone is shown nothing and changes nothing.
+/// The trap: a page that takes a name and an ID number and shows whose they are. A caller that knows all data of another person but does
+/// not hold the phone is shown nothing and changes nothing.
 #[test]
 fn a_name_and_a_document_show_nobody_elses_data() {
     let mut bench = Bench::new();

@@ -149,7 +149,7 @@ fn a_zero_is_never_a_colour_and_opens_no_gate() {
     }
 }
 
-/// Every value in the tables: all that a thief of the files could use as a salt, and all in which a hash would be found.
+/// Returns every value in the tables: all that a thief of the files could use as a salt, and all in which a hash would be found.
 fn stored(bench: &Bench) -> BTreeSet<Vec<u8>> {
     let raw = rusqlite::Connection::open(bench.directory.path().join("registry.db")).unwrap();
     let mut names = raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();

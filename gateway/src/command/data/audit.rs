@@ -1,5 +1,5 @@
-//! `changtong audit`: that decisions are on record as they were made, and are still those that somebody outside holds a checkpoint of;
-//! and that orders are as they were signed.
+//! `changtong audit`: checks that decisions are on record as they were made, and match the checkpoints that people outside keep; and that
+//! orders are as they were signed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub(crate) enum Command {
         /// The proof that `/audit?since=SIZE` of the pages, or `audit checkpoint --since SIZE`, gave for the size in the receipt.
         #[arg(long)]
         against: Option<PathBuf>,
-        /// Whoever names a gateway has it asked for that proof.
+        /// The gateway that is asked for that proof, if one is named.
         #[command(flatten)]
         at: At,
     },
@@ -134,7 +134,7 @@ fn check(receipt: &Path, key: &[u8], against: Option<&Path>, at: Option<&At>) ->
     Ok(())
 }
 
-/// A paper that somebody may hold and that names a signed tree.
+/// A document that names a signed tree, and that a person outside may keep.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Held {

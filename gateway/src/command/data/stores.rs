@@ -10,7 +10,7 @@ use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Says whether they belong together, and what differs.
+    /// Reports whether they belong together, and what differs.
     Check {
         #[command(flatten)]
         desk: Desk,

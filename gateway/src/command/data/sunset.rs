@@ -104,7 +104,7 @@ impl Sunset {
         self.carry_out(&estate.data)
     }
 
-    /// Goes on with what was begun, which is ordered already. It goes on if somebody says so, and is only looked at otherwise.
+    /// Handles an end that is ordered and begun: continues it with `--finish` or `--plan`, and only shows its state otherwise.
     fn begun(&self, data: &Path, record: &Record) -> anyhow::Result<ExitCode> {
         if let Some(digest) = self.plan.as_ref().filter(|digest| **digest != record.digest) {
             bail!("another plan than {digest} was signed and begun here: {}", record.digest);

@@ -25,7 +25,7 @@ use crate::out::note;
 pub(crate) struct Desk {
     #[command(flatten)]
     pub(crate) at: At,
-    /// An operator's key file; once for each operator who signs. In a development city its first operator signs if nobody does.
+    /// An operator's key file; once for each operator who signs. In a development city its first operator signs if none is named.
     #[arg(long, global = true)]
     sign: Vec<PathBuf>,
     /// Gives no order yet: writes it, with the signatures so far, to a file that is not there yet, for others to sign.
@@ -62,7 +62,7 @@ impl Desk {
 
     fn answer(&self, act: &AnyOrder, tell: &mut Tell<'_>) -> anyhow::Result<Option<Answer>> {
         let named = self.at.find()?;
-        // The first operator of a registry has nobody to sign for them.
+        // The first operator of a registry is added without a signature.
         let adds_operator = matches!(act, AnyOrder::AddOperator(_));
         let asks = if adds_operator { Act::Begin } else { Act::Gateway };
         let done = call(&named, &asks, &mut |_| true)?;
@@ -115,7 +115,7 @@ impl Desk {
         Ok(answer)
     }
 
-    /// Those who were named; in a development city its first operator, if nobody was. What takes two takes two that are named.
+    /// Returns the key files that were named; if none was, that of a development city's first operator. An order of two names both.
     fn signers(&self, named: &Named) -> Vec<PathBuf> {
         if !self.sign.is_empty() {
             return self.sign.clone();

@@ -1,5 +1,5 @@
-//! `changtong order`: an order that was saved with `--save` goes from desk to desk as a file, until as many have signed it as it
-//! takes, and is given from any of them. Whoever signs sees what they sign; the file itself is worth nothing without signatures.
+//! `changtong order`: an order that was saved with `--save` is passed from desk to desk as a file until it has the signatures that it
+//! needs, and is given from any desk. Each operator sees the order before signing; the file has no effect without signatures.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

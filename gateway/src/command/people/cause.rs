@@ -79,7 +79,7 @@ pub(crate) enum Cause {
         /// The case that the table belongs to: those in it see it.
         #[arg(long, requires = "csv")]
         case: Option<String>,
-        /// Says what each line of the table would come to, and sets nothing.
+        /// Shows the result of each line of the table, and sets nothing.
         #[arg(long, requires = "csv")]
         dry_run: bool,
         /// Writes an empty table to that file, for a spreadsheet, and says what its columns hold.
@@ -96,7 +96,7 @@ pub(crate) enum Cause {
         desk: Desk,
     },
     /// Clears every cause by hand that the operators' own authority set in a stretch of time; every other cause stays. Takes two
-    /// operators, shows nobody.
+    /// operators; shows no person.
     ClearSince {
         /// The first moment: 2020-02-20T08:00, of the city, or with an offset.
         from: String,

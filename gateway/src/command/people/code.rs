@@ -79,7 +79,7 @@ pub(crate) enum Code {
         #[command(flatten)]
         desk: Desk,
     },
-    /// Finds the code of whoever has a document. Recorded as an access; also when nobody has it.
+    /// Finds the code of the person who has a document. Recorded as an access, also if no person has it.
     Find {
         #[command(flatten)]
         who: Who,
@@ -89,7 +89,7 @@ pub(crate) enum Code {
         #[command(flatten)]
         desk: Desk,
     },
-    /// Moves a code and its wards' to another phone, for somebody who stands there with their document and has the old phone no more.
+    /// Moves a code and its wards' codes to another phone, for a person who is present with their document and no longer has the old phone.
     /// Takes two operators; recorded as an access of each. The first sign-in with the new phone asks for the documents.
     MovePhone {
         #[command(flatten)]

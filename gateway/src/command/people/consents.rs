@@ -11,7 +11,7 @@ use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Reads every consent again, and names the first that is not as it has to be. Shows nobody.
+    /// Reads every consent again, and names the first that is not as it has to be. Shows no person.
     Verify {
         #[command(flatten)]
         at: At,

@@ -34,7 +34,7 @@ enum Command {
         /// The six digits that came.
         code: String,
     },
-    /// Opens the code of somebody who was registered before, by their document.
+    /// Opens the code of a person who was registered before, by their document.
     Confirm {
         /// The output of `counter begin`.
         session: String,
@@ -64,7 +64,7 @@ enum Command {
         /// The consent's number, as `counter consent` printed it.
         consent: i64,
     },
-    /// Sends the form: an application, or a modification by somebody who has a code.
+    /// Sends the form: an application, or a modification by a person who has a code.
     Apply {
         /// The output of `counter begin`.
         session: String,

@@ -25,7 +25,7 @@ pub(crate) enum Command {
         /// Writes an empty table to the file, for a spreadsheet, and says what its columns hold.
         #[arg(long)]
         template: bool,
-        /// Says what an import would do, and does nothing.
+        /// Shows what an import would do, and changes nothing.
         #[arg(long)]
         dry_run: bool,
         /// The place where lines that are wrong are named at this desk, with the reason; beside the file if not given.

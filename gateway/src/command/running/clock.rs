@@ -24,7 +24,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Says that the gateway's clock is right, whatever is on record: what is over by it ends, and what is too old is destroyed. It takes
+    /// Confirms that the gateway's clock is right, whatever is on record: what is over by it ends, and what is too old is destroyed. Takes
     /// two operators with the role admin.
     Believe {
         /// The time by the operators' own watches: 2020-02-20T08:00, of the city, or with an offset.

@@ -36,7 +36,7 @@ pub(crate) fn configured(at: &At) -> anyhow::Result<(Settings, Option<Config>)> 
     }
 }
 
-/// Says what a development city has; every other gateway has a configuration.
+/// Returns the settings of a development city; every other gateway has a configuration.
 fn city(named: &Named) -> anyhow::Result<Settings> {
     named.there()?;
     dev::settings_of(&named.data).with_context(|| {

@@ -30,7 +30,7 @@ pub(crate) struct StatusOf {
 }
 
 impl StatusOf {
-    /// Exit code 0 when it is ready, 1 when something is wrong for which somebody is woken, 2 when it does not run or is not ready.
+    /// Returns the exit code: 0 if it is ready, 1 if an alert that wakes an operator is active, 2 if it does not run or is not ready.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let status = look(&self.at, Duration::from_secs(self.wait.unwrap_or(0)))?;
         if self.json {
@@ -55,7 +55,7 @@ fn look(at: &At, patience: Duration) -> anyhow::Result<Status> {
     }
 }
 
-/// One look. The gateway is looked for anew each time: its directory and its socket may come while somebody waits.
+/// Asks once. Finds the gateway anew each time: its directory and its socket may appear during the wait.
 fn asked(at: &At) -> anyhow::Result<Status> {
     let named = at.find()?;
     named.there()?;

@@ -70,10 +70,10 @@ impl Command {
     }
 }
 
-/// Places where the data of a gateway are, unless somebody says so: in a development city's place, and in the package's.
+/// The directories of a gateway's data if the command names none: a development city's, and the package's.
 const USUAL: [&str; 2] = [named::DATA, "/var/lib/changtong"];
 
-/// Refuses to make keys where data are that other keys have sealed: whoever puts these in their place can read nothing.
+/// Refuses to make keys beside data that other keys have sealed: with the new keys, the gateway could not read these data.
 fn refuse_beside_data(keys: &Path, data: Option<&Path>) -> anyhow::Result<()> {
     let parent = keys.parent().filter(|parent| !parent.as_os_str().is_empty());
     let usual = USUAL.iter().map(Path::new).filter(|usual| data.is_none() && lacks_keys(usual, keys));
@@ -89,7 +89,7 @@ fn refuse_beside_data(keys: &Path, data: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says whether the keys in a development city's data, if it is one, are none that are there.
+/// Reports whether the data directory has no keys of its own besides `keys`, the ones to be made.
 fn lacks_keys(data: &Path, keys: &Path) -> bool {
     let own = data.join("keys");
     own == keys || Keys::files(&own).map_or(true, |files| files.is_empty())

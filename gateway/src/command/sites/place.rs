@@ -106,8 +106,8 @@ impl Unit {
     }
 }
 
-/// Says what a link to the pages begins with, of a host as people have it: with a scheme or none, a slash behind it. Pages are served over
-/// HTTPS, but those of a development city, which are on this machine.
+/// Returns the origin of links to the pages for a host as people write it: with or without a scheme, with or without a final slash. It
+/// is HTTPS, except for the pages of a development city, which are on this machine.
 fn origin_of(host: &str) -> anyhow::Result<String> {
     let given = host.trim();
     let (scheme, name) = given.split_once("://").map_or(("", given), |(scheme, name)| (scheme, name));

@@ -10,7 +10,7 @@ use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Lists all regions: number, division code, name. Shows nobody.
+    /// Lists all regions: number, division code, name. Shows no person.
     List {
         #[command(flatten)]
         at: At,

@@ -1,5 +1,5 @@
-//! Sockets that were bound by whoever started the process, told apart by their names. QUIC's is the one that matters: it outlives
-//! the process, so that what arrives during a restart waits in it. What is served on them is elsewhere.
+//! Sockets that the service manager bound before it started the process, told apart by their names. QUIC's is the important one: it
+//! outlives the process, so that packets which arrive during a restart wait in it. The servers on these sockets are elsewhere.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 

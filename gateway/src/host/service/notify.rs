@@ -67,7 +67,7 @@ impl Notify {
         self.send(&format!("STATUS={status}"));
     }
 
-    /// Says what the watchdog has to say, and how often; `None` if nobody waits for it.
+    /// Returns the watchdog's message and its interval; `None` if the service manager has set no watchdog.
     pub(crate) fn beat(&self) -> Option<KeepAlive> {
         // Half of what is waited for, as systemd recommends.
         let every = self.0.as_ref()?.watchdog? / 2;
@@ -87,7 +87,7 @@ impl Notify {
     }
 }
 
-/// Says how long the process may be silent; `None` when that is meant for another process, or for nobody.
+/// Returns the watchdog's time limit; `None` if it is not set, or set for another process.
 fn watchdog(environment: &Environment) -> anyhow::Result<Option<Duration>> {
     let other = |pid: &String| *pid != std::process::id().to_string();
     let Some(us) = &environment.watchdog_us else { return Ok(None) };

@@ -11,7 +11,7 @@ pub(crate) const ROWS_MAX: usize = 200;
 /// Room in the line for all that is no row: the gateway's id, a case, a nonce, and signatures of more operators than any order takes.
 const REST_BYTES: usize = 8 * 1024;
 
-/// Says why a table of so many rows is too long.
+/// Returns the reason why a table with that many rows is too long; `None` if it is not.
 pub(super) fn too_long(rows: usize) -> Option<String> {
     (rows > ROWS_MAX)
         .then(|| format!("a table has {ROWS_MAX} rows at most, and this one {rows}; cut it in two"))

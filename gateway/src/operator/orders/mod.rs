@@ -129,7 +129,7 @@ pub(crate) enum Progress {
     Tapped(Tapped),
 }
 
-/// The callback for progress; false once nobody listens any more.
+/// The callback for progress; returns false once the client no longer listens.
 pub(crate) type Tell<'a> = dyn FnMut(&Progress) -> bool + 'a;
 
 /// Makes the text of an order for that gateway, given now.

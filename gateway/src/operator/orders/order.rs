@@ -36,12 +36,12 @@ pub(crate) trait Order: Into<AnyOrder> {
     /// Counts the operators who have to sign it. It is asked before the order is accepted.
     fn operators(&self, context: &OperatorContext) -> anyhow::Result<usize>;
 
-    /// Says by which time it has to be fresh, seconds since 1970 UTC.
+    /// Returns the time at which the order has to be fresh, seconds since 1970 UTC.
     fn fresh_at_s(&self) -> u64 {
         clock::now_s()
     }
 
-    /// Carries it out; it is on record by then. `tell` takes progress, and returns false once nobody listens.
+    /// Carries it out; it is on record by then. `tell` takes progress, and returns false once the client no longer listens.
     fn perform(self, given: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<Self::Reply>;
 
     /// Prints the reply for people; as JSON unless the order says otherwise.

@@ -1,5 +1,5 @@
-//! Paths that orders carry: where they really lead, and whether that is the gateway's own. The gateway's user may read and write
-//! there what nobody may order.
+//! The check of paths in orders: symbolic links are resolved, and paths in the gateway's own directories are refused. The gateway's user
+//! may read and write files there that no order may reach.
 
 use std::path::{Path, PathBuf};
 

@@ -83,7 +83,7 @@ pub(crate) struct Next {
 }
 
 impl Next {
-    /// Says what a form of ours brought back.
+    /// Wraps the path that one of our own forms sent back.
     pub(crate) fn of(next: Option<String>) -> Self {
         Self { next }
     }

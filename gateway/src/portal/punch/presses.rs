@@ -103,7 +103,7 @@ impl Presses {
     /// Makes a key that ends with the process.
     ///
     /// # Panics
-    /// When the system gives no random bytes: nothing may be sealed with guessable ones.
+    /// If the system gives no random bytes: nothing may be sealed with guessable ones.
     pub(crate) fn new() -> Self {
         let boot = random::bytes().expect("the system gives random bytes");
         let key: [u8; 32] = random::bytes().expect("the system gives random bytes");
@@ -115,7 +115,7 @@ impl Presses {
     /// The nonce for a page that is shown now. Hexadecimal.
     ///
     /// # Panics
-    /// When the system gives no random bytes.
+    /// If the system gives no random bytes.
     pub(crate) fn nonce(&self, presser: Presser, now_s: u64) -> String {
         let mut bytes = [0; NONCE_BYTES];
         bytes[..BOOT].copy_from_slice(&self.boot);

@@ -200,7 +200,7 @@ impl Writer {
                 };
                 self.presses.land(press, came);
             }
-            // Whoever no longer waits has closed the page; what is recorded stays.
+            // If the receiver is gone, its page was closed; the punch stays recorded.
             AskSource::Scan { came, .. } => drop(came.send(recorded.map(|(_, verdict)| verdict))),
         }
     }

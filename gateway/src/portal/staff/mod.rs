@@ -69,7 +69,7 @@ impl Staff {
 /// A number that no other process and no other page has; a script holds it exactly.
 ///
 /// # Panics
-/// When the system gives no random bytes.
+/// If the system gives no random bytes.
 fn number_of_its_own() -> u64 {
     let mut bytes = [0; 8];
     random::fill(&mut bytes[..6]).expect("the system gives random bytes");

@@ -18,7 +18,7 @@ use crate::trajectory;
 
 /// The time after which a page gives a scan up, milliseconds.
 const AGO_MS_MAX: u64 = 60_000;
-/// For the end of a document, which is looked up where imports are written, too.
+/// The longest wait for the last characters of a document: this look-up takes its turn with the registrar, as imports do.
 const DOCUMENT_WAITS: Duration = Duration::from_millis(300);
 
 /// A scan as a page sends it.
@@ -179,7 +179,7 @@ async fn holder(portal: &Portal, whose: Option<(CodeId, Class)>, verdict: Verdic
     let document = if portal.policy.get().document_shown().goes_with(verdict.advice) {
         let now_s = clock::now_s();
         let look = portal.registrar.act(LookAtDocument { code, now_s });
-        // The sign does not wait for an import.
+        // The result is shown without the document if the registrar is busy for longer, for example with an import.
         match tokio::time::timeout(DOCUMENT_WAITS, look).await {
             Ok(look) => look
                 .inspect_err(|error| tracing::warn!(%error, "a document's end is not shown"))

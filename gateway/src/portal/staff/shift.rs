@@ -196,7 +196,7 @@ impl Remembered {
     /// Reports the same person, who still holds up a code.
     fn is_held_up(&self, held: &HeldUp<'_>, mark: &[u8; 32], is_last: bool, at_ms: u64) -> bool {
         let same = self.mark == *mark || (held.whose.is_some() && held.whose == self.whose);
-        // Whoever shows nothing is another one each time.
+        // Each person who shows nothing counts as another person.
         let nobody = held.text.is_empty() && held.key.is_some();
         let for_ms = if held.follows && is_last { HELD_MS_MAX } else { AGAIN_MS };
         same && !nobody && at_ms.abs_diff(self.at_ms) < for_ms

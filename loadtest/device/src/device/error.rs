@@ -45,7 +45,7 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
-    /// True if it is the gateway's refusal with that number of the error table.
+    /// Returns true if it is the gateway's refusal with that number of the error table.
     pub fn is(&self, code: ErrorCode) -> bool {
         match self {
             Self::Refused { code: number, .. } | Self::Wire(WireError::Closed(number)) => {

@@ -17,9 +17,9 @@ use tests::{City, binary, block_on};
 /// The way in which a client was turned away.
 #[derive(Debug, PartialEq, Eq)]
 enum Refusal {
-    /// By TLS, before anybody asked who it is.
+    /// A refusal by TLS, before the identity was asked for.
     Tls,
-    /// By the gateway, with a number of the error table.
+    /// A refusal by the gateway, with a number of the error table.
     Code(ErrorCode),
 }
 

@@ -42,7 +42,7 @@ fn enrol(fleet: &Fleet, token: &str) -> Result<(u64, Gate), String> {
     Ok((answer["device"].as_u64().expect("a device"), Gate { key: key.serialize_pem(), certificate }))
 }
 
-/// The fleet's first device with another identity.
+/// Returns the fleet's first device with another identity.
 fn connect_as(city: &City, id: u64, gate: &Gate) -> (quinn::Endpoint, Device) {
     let (certificate, key) = (city.data().join("gate.pem"), city.data().join("gate.key"));
     std::fs::write(&certificate, &gate.certificate).expect("written");
@@ -251,7 +251,7 @@ fn many_devices_are_enrolled_from_a_table_once_with_or_without_a_gateway_all_or_
     assert_eq!(city.command(&words).0.code(), Some(2), "nothing is overwritten");
 }
 
-/// Orders the devices of a table: number and token of each.
+/// Enrols the devices of a table; returns number and token of each.
 fn table(city: &City, path: &str) -> Vec<(u64, Option<String>)> {
     let (status, out, err) = city.command(&["device", "--json", "enrol", "--csv", path]);
     assert!(status.success(), "{out}{err}");

@@ -19,8 +19,8 @@ fn stands(taken: Taken) -> (Colour, bool) {
     (taken.colour, taken.verified)
 }
 
-/// Everything that was asked rests on a consent, and each consent was asked with once, by the registry and by the carriers' own
-/// count. `used` is how many queries there were.
+/// Checks that each query has a consent and each consent had one query, by the registry and by the carriers' own
+/// count. `used` is the number of queries.
 fn consents_are_proven(city: &City, used: u64) {
     let (status, out, err) = city.command(&["consents", "verify", "--json"]);
     assert!(status.success(), "{err}");

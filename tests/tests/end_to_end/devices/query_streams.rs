@@ -29,7 +29,7 @@ fn hello() -> Request {
     Request::Hello(Hello { epoch: Epoch(1), acknowledged: Sequence(0) })
 }
 
-/// A connection of the fleet's device at `index`; nothing is said yet.
+/// Returns a connection of the fleet's device at `index`; nothing is said yet.
 async fn connect(endpoint: &quinn::Endpoint, fleet: &device::Fleet, index: usize) -> Wire {
     let config = wire::client_config(fleet, &fleet.devices[index]).expect("a good certificate");
     Wire::connect(endpoint, config, fleet.quic[0], &fleet.server_name).await.expect("connects")
@@ -51,7 +51,7 @@ async fn ask(connection: &quinn::Connection, bytes: &[u8]) -> (RequestId, ErrorC
     refusal(receive).await
 }
 
-/// The error that the gateway sends before it ends its side.
+/// Returns the error that the gateway sends before it ends its side.
 async fn refusal(mut receive: quinn::RecvStream) -> (RequestId, ErrorCode) {
     let all = receive.read_to_end(1 << 16).await.expect("the gateway ends its side");
     let mut reader = FrameReader::default();

@@ -17,7 +17,7 @@ use tests::people::prove;
 use tests::walk::{device, endpoint, punch};
 use tests::{City, block_on, wait_for};
 
-/// Stayed at home.
+/// The phone of a person who stayed at home.
 const HOME: &str = "16399990001";
 const IN_WUHAN: &str = "16399990002";
 const IN_ITALY: &str = "16499990002";
@@ -30,7 +30,7 @@ fn registry(city: &City) -> Registry {
 /// A consent to show a city's staff so much: whose, when, and how much.
 type Given<'a> = (&'a str, u64, Detail);
 
-/// Receipts of new consents, as a citizen's page would have shown them at those moments; `taken_back` says of which the
+/// Returns receipts of new consents, as a citizen's page would have shown them at those moments; `taken_back` selects those whose
 /// consent was withdrawn then. For a city whose gateway does not run: there is one writer.
 fn receipts(city: &City, given: &[Given<'_>], taken_back: impl Fn(usize) -> bool) -> Vec<Receipt> {
     let path = city.data().join("policy.toml");

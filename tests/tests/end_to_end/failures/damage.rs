@@ -11,7 +11,7 @@ use tests::walk::{device, endpoint, punch};
 use tests::web::shift::{green, text_of};
 use tests::{City, PATIENCE, binary, block_on, clock_of, wait_for};
 
-/// Has a device record its first punch.
+/// Records the first punch of a device.
 fn record(city: &City, index: usize) {
     let fleet = city.fleet();
     let (place, region) = fleet.devices[index].places().next().expect("a place");
@@ -31,7 +31,7 @@ fn segments(city: &City) -> Vec<PathBuf> {
     segments
 }
 
-/// The state of the doctor's look at the punch log, what it says, and its exit code; by the clock that the log was written by.
+/// Runs the doctor with the log's clock; returns its state for the punch log, its message, and its exit code.
 fn looked(city: &City, full: bool) -> (String, String, Option<i32>) {
     let words = ["doctor", "--json", "--full"];
     let (status, out, err) = city.signed_under(0, &words[..if full { 3 } else { 2 }]);
@@ -71,7 +71,7 @@ fn the_doctor_reads_closed_segments_only_when_it_reads_all_of_the_log() {
     assert_eq!(looked(&city, true).0, "ok");
 }
 
-/// A row's number as the store writes it: seven bits a byte, the last of nine whole.
+/// Returns a row's number as the store writes it: seven bits a byte, the last of nine whole.
 fn varint(number: u64) -> Vec<u8> {
     if number >> 56 == 0 {
         let groups = (1..=8).find(|groups| number >> (7 * groups) == 0).expect("below 2^56");

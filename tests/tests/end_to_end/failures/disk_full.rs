@@ -102,7 +102,7 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
     });
 }
 
-/// Verdicts for a device that is new to this process.
+/// Asks for verdicts as a device that is new to this process.
 async fn asks_anew(city: &City, index: usize) {
     let fleet = city.fleet();
     let (_, region) = fleet.devices[index].places().next().expect("a place");
@@ -112,7 +112,7 @@ async fn asks_anew(city: &City, index: usize) {
     assert_eq!(verdicts.len(), 8);
 }
 
-/// Punches until there is no room for them: what was set aside is used up first.
+/// Sends punches until there is no room for them: the reserved space is used up first.
 async fn until_full(city: &City, gate: &mut Device, (region, place): (RegionId, PlaceId)) {
     let deadline = tests::deadline();
     while city.metric("changtong_ledger_full", "") == 0.0 {

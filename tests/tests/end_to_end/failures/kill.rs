@@ -8,7 +8,7 @@ use tests::{City, block_on};
 
 const DEVICES: usize = 20;
 
-/// 50 rounds, or as many as the runner of long tests says.
+/// Returns the number of rounds: 50, or the number that the runner of long tests sets.
 fn rounds() -> u32 {
     option_env!("CHANGTONG_KILL_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(50)
 }

@@ -61,7 +61,7 @@ fn what_may_pass_is_started_again_and_what_stays_wrong_is_not() {
     assert!(city.terminate().success(), "well again: {}", city.log());
 }
 
-/// Has the city started, one of its devices record punches that are acknowledged, and the city ended in order.
+/// Starts the city, records acknowledged punches of one of its devices, and ends the city in order.
 fn live_a_day(city: &mut City, index: usize) {
     city.restart();
     let fleet = city.fleet();
@@ -82,7 +82,7 @@ fn copy_all(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
-/// The registry's file and what its store keeps beside it.
+/// Returns the registry's file and what its store keeps beside it.
 fn registry_files(directory: &Path) -> Vec<PathBuf> {
     let names = ["registry.db", "registry.db-wal", "registry.db-shm"];
     names.iter().map(|name| directory.join(name)).filter(|path| path.exists()).collect()
@@ -94,7 +94,7 @@ fn move_registry(from: &Path, to: &Path) {
     }
 }
 
-/// The files of both stores, and of the keys, and what is in them.
+/// Returns the files of both stores, and of the keys, and what is in them.
 fn contents(city: &City) -> BTreeMap<PathBuf, Vec<u8>> {
     let data = city.data();
     let in_directory = |name: &str| {
@@ -251,14 +251,14 @@ fn what_ends_it_is_an_error_in_the_journal_and_a_plain_line_elsewhere() {
     }
 }
 
-/// The program, with nothing of the test's own environment that names a gateway.
+/// Returns the program, with nothing of the test's own environment that names a gateway.
 fn program(words: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(words).env_remove("CHANGTONG_CONFIG");
     command
 }
 
-/// Its exit code, and what it said on stdout and stderr.
+/// Runs a command; returns its exit code, stdout and stderr.
 fn said(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().expect("the program runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

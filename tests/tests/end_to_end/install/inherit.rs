@@ -21,7 +21,7 @@ fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// A city on sockets that the test holds.
+/// Returns a city on sockets that the test holds.
 fn on_held_sockets() -> (City, SocketAddr) {
     let quic = UdpSocket::bind(loopback()).expect("a socket on loopback");
     let http = TcpListener::bind(loopback()).expect("a socket on loopback");

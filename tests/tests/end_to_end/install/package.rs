@@ -1,5 +1,5 @@
-//! The installation by an operator: the package's content is put into a clean root, and the unit's own command is started there on inherited
-//! sockets. With `tests/run --long` the content comes out of a real .deb.
+//! The installation by an operator: the package's content is put into a clean root, and the unit's own command is started there on
+//! inherited sockets. With `tests/run --long` the content comes out of a real .deb.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,16 +17,16 @@ use tests::{City, PATIENCE, binary, block_on, heard_until, wait_for};
 const MADE: &str = "../target/package/";
 /// The place where the gateway in the root tells how it is.
 const NOTIFY: &str = "run/notify";
-/// Becomes the program in the root, on the sockets quic and http, with the environment that systemd gives.
+/// The shell script that starts the program in the root, on the sockets quic and http, with the environment that systemd gives.
 const UNIT: &str = "root=$0; exec 3<&0 4<&1 </dev/null >/dev/null; \
     export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=quic:http; \
     exec unshare --map-root-user chroot \"$root\" \"$@\"";
 
-/// Something that goes into the package.
+/// A file of the package.
 struct Asset {
-    /// From the gateway's folder; `*` stands in the last part only.
+    /// The path from the gateway's folder; `*` stands in the last part only.
     from: String,
-    /// Below the root: a file, or with a pattern a folder.
+    /// The path below the root: a file, or with a pattern a folder.
     to: String,
 }
 
@@ -43,7 +43,7 @@ fn assets() -> Vec<Asset> {
     rows.iter().map(asset).collect()
 }
 
-/// The files that a pattern means.
+/// Returns the files that a pattern means.
 fn matching(pattern: &Path) -> Vec<PathBuf> {
     let name = pattern.file_name().and_then(|name| name.to_str()).expect("a plain name");
     let Some((before, after)) = name.split_once('*') else { return vec![pattern.to_owned()] };

@@ -32,12 +32,12 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("a file")
 }
 
-/// Until when a certificate of that year is good, as the metric has it.
+/// Returns the end of a certificate of that year, as the metric has it.
 fn ends(year: i32) -> f64 {
     date_time_ymd(year, 12, 31).unix_timestamp() as f64
 }
 
-/// The certificate that a device is shown which connects now.
+/// Returns the certificate that a device is shown which connects now.
 fn shown_to_devices(city: &City) -> Vec<u8> {
     let fleet = city.fleet();
     let [authority, certificate, key] =
@@ -56,7 +56,7 @@ fn shown_to_devices(city: &City) -> Vec<u8> {
     })
 }
 
-/// The certificate that a device is shown which enrols now.
+/// Returns the certificate that a device is shown which enrols now.
 fn shown_at_enrolment(city: &City) -> Vec<u8> {
     let fleet = city.fleet();
     Client { authority: &read(&fleet.ca), identity: None }.look(fleet.enrol).0
@@ -193,7 +193,7 @@ fn a_bad_file_changes_nothing_and_each_fault_is_told_with_its_line() {
     assert!(output.status.code() == Some(2) && said.contains("this gateway runs with"), "{said}");
 }
 
-/// A citizen at the counter, whose phone is proven: the session.
+/// Proves the phone of a citizen at the counter; returns the session.
 fn citizen(served: &Served) -> String {
     let begun = served.json(&["counter", "begin", PHONE]);
     let session = begun["begun"]["session"].as_str().expect("a session").to_owned();

@@ -22,7 +22,7 @@ const EXPOSURE_MAX: &str = "20";
 /// SQLite gives its files to the directory's owner when it runs as root, as tests may and the unit does not.
 const ROOT_ONLY: [&str; 1] = ["fchown"];
 
-/// Every value of a key in a unit.
+/// Returns every value of a key in a unit.
 fn values(unit: &str, key: &str) -> Vec<String> {
     let text = read(unit);
     let lines = text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -35,7 +35,7 @@ fn value(unit: &str, key: &str) -> String {
     values[0].clone()
 }
 
-/// The units, with the program that is built here in the place of the installed one.
+/// Returns the units, with the program that is built here in the place of the installed one.
 fn units(directory: &Path) -> [PathBuf; 2] {
     [SERVICE, SOCKET].map(|unit| {
         let path = directory.join(unit.rsplit('/').next().expect("split has a last part"));
@@ -101,7 +101,7 @@ fn the_units_agree_with_the_gateway_and_with_each_other() {
     assert_eq!(example["data"].as_str(), Some(state.as_str()));
 }
 
-/// The names of a set of system calls, as systemd-analyze lists it, and those of the sets in it.
+/// Finds the names of a set of system calls, as systemd-analyze lists it, and those of the sets in it.
 fn calls(set: &str, found: &mut BTreeSet<String>) {
     let listed = run(Command::new("systemd-analyze").args(["syscall-filter", "--no-pager", set]));
     for line in
@@ -115,7 +115,7 @@ fn calls(set: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The calls that the unit allows, without those that it takes back.
+/// Returns the calls that the unit allows, without those that it takes back.
 fn allowed_calls() -> BTreeSet<String> {
     let (mut allowed, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for filter in values(SERVICE, "SystemCallFilter") {
@@ -162,7 +162,7 @@ fn every_system_call_of_the_gateway_is_one_that_the_unit_allows() {
     assert!(executable.is_empty(), "MemoryDenyWriteExecute= would end it: {executable:?}");
 }
 
-/// strace also writes lines that are no call: a resumed one, a signal.
+/// Returns true for a system call. strace also writes other lines: a resumed call, a signal.
 fn is_call(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 const SEED: u64 = 7;
-/// Each has a code before anybody applies.
+/// The number of people; each has a code before any new one applies.
 const PEOPLE: u32 = 100;
 
 async fn prepare(city: &City, signed_in: u32, receipts: u32) -> Citizens {
@@ -22,7 +22,7 @@ async fn prepare(city: &City, signed_in: u32, receipts: u32) -> Citizens {
     prepared.expect("a development city")
 }
 
-/// So many visits at once; how each ended.
+/// Makes so many visits at once; returns the result of each.
 async fn visits(citizens: &Rc<Citizens>, kind: Kind, count: u32) -> Vec<Result<(), Refusal>> {
     let visiting: Vec<_> = (0..count)
         .map(|n| {
@@ -143,7 +143,7 @@ fn signal(city: &City, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("our own process");
 }
 
-/// True if each thread of that process is stopped.
+/// Returns true if each thread of that process is stopped.
 fn is_stopped(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our own process");
     let stats = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("stat")));

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use loadtest::outcome::{Exit, REPORT_FILE, Report};
 use loadtest::scenario::{self, SHIPPED};
 
-/// The load test's program, built beside the tests.
+/// Returns the load test's program, built beside the tests.
 fn program() -> PathBuf {
     let program = tests::binary().with_file_name("loadtest");
     assert!(program.exists(), "{} is missing: cargo build --workspace", program.display());

@@ -29,12 +29,12 @@ fn note(words: Arguments<'_>) {
     eprintln!("{words}");
 }
 
-/// A folder that PostgreSQL's user may pass through.
+/// Returns a folder that PostgreSQL's user may pass through.
 fn scratch() -> tempfile::TempDir {
     tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().expect("a folder")
 }
 
-/// Programs whose command line names the folder.
+/// Returns the programs whose command line names the folder.
 fn processes_of(folder: &Path) -> Vec<String> {
     let folder = folder.display().to_string();
     let entries = fs::read_dir("/proc").expect("a list of processes").flatten();

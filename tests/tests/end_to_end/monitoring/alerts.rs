@@ -88,7 +88,7 @@ fn every_alert_has_a_firing_and_a_quiet_case() {
     }
 }
 
-/// The alerts that a test's expression is about; at least one.
+/// Returns the alerts that a test's expression is about; at least one.
 fn asked_for<'a>(expr: &str, alerts: &'a BTreeSet<Alert>) -> Vec<&'a Alert> {
     let is = |label: &str, value: &str| {
         between(expr, &format!("{label}=\""), "\"").is_none_or(|wanted| wanted == value)
@@ -122,7 +122,7 @@ fn alerts_and_sections_of_runbooks_are_the_same() {
     assert!(difference.is_empty(), "only in the rules or only in the runbooks: {difference:?}");
 }
 
-/// Every section of a runbook, as a link to it.
+/// Returns every section of a runbook, as a link to it.
 fn sections() -> BTreeSet<String> {
     let mut written = BTreeSet::new();
     for path in checked_in("dashboards/runbooks/", ".md") {
@@ -138,7 +138,7 @@ fn sections() -> BTreeSet<String> {
     written
 }
 
-/// The name of a check that `source` makes, if it makes one there.
+/// Returns the name of a check that `source` makes, if it makes one there.
 fn checks_of(source: &str) -> BTreeSet<String> {
     let made = ["const ID: &str = \"", "id: \"", "(id, name) = (\"", "::ok(\"", "::ok(\n"];
     let mut ids = BTreeSet::new();
@@ -174,7 +174,7 @@ fn every_check_of_the_doctor_has_a_section_of_that_name_and_the_other_way_round(
     assert!(unused.is_empty(), "sections of no check: {unused:?}");
 }
 
-/// Every command of ours that a page shows, in a block of its own or in a sentence.
+/// Returns every command of ours that a page shows, in a block of its own or in a sentence.
 fn commands(text: &str) -> Vec<&str> {
     let blocks = text.lines().filter(|line| line.starts_with("changtong "));
     let sentences = text.split('`').skip(1).step_by(2).filter(|code| code.starts_with("changtong "));
@@ -259,7 +259,7 @@ fn one_command_starts_prometheus_with_every_rule_beside_a_gateway_and_leaves_not
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// The names of all rules, once each has been evaluated.
+/// Returns the names of all rules, once each has been evaluated.
 fn evaluated(prometheus: SocketAddr) -> Option<BTreeSet<String>> {
     let (_, body) = http_get(prometheus, "/api/v1/rules")?;
     let answer: serde_json::Value = serde_json::from_str(&body).ok()?;

@@ -37,7 +37,7 @@ const FAST: [&str; 6] = [
 ];
 /// A development city's carriers answer whatever they are asked: there is no time of those that do not.
 const NO_SILENCE: &str = "own=\"no\"";
-/// It is asked first: its receipts are used up, and grow old.
+/// The panel that is queried first, because its receipts are used up and become too old.
 const FIRST: &str = "regions / Time of a query";
 /// Series that one gateway may have, whatever is connected to it.
 const SERIES_MAX: usize = 2_000;
@@ -53,7 +53,7 @@ struct PanelQuery {
     max: Option<f64>,
 }
 
-/// Every dashboard, by its file's name.
+/// Returns every dashboard, by its file's name.
 fn all() -> Vec<(String, Value)> {
     let directory = dashboards().join("grafana/dashboards");
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -65,7 +65,7 @@ fn all() -> Vec<(String, Value)> {
     std::fs::read_dir(directory).expect("dashboards").map(read).collect()
 }
 
-/// As Grafana asks, with everything chosen.
+/// Returns the query as Grafana sends it, with everything chosen.
 fn substituted(query: &str) -> String {
     let chosen = ["instance", "region", "carrier"]
         .iter()
@@ -141,12 +141,12 @@ impl PanelQuery {
     }
 }
 
-/// True until the end is sent, or its sender is dropped.
+/// Returns true until the end is sent, or its sender is dropped.
 fn goes_on(end: &watch::Receiver<bool>) -> bool {
     end.has_changed().is_ok() && !*end.borrow()
 }
 
-/// Devices that punch, one that does everything else again and again, and citizens on the pages; until `end` turns true. Gives how
+/// Runs devices that punch, one that repeats all other requests, and citizens on the pages, until `end` turns true. Returns how
 /// many punches were acknowledged, and how many scans verified.
 async fn bustle(city: &City, end: watch::Receiver<bool>) -> (u64, u64) {
     let fleet = city.fleet();
@@ -176,7 +176,7 @@ async fn bustle(city: &City, end: watch::Receiver<bool>) -> (u64, u64) {
     (acknowledged + u64::from(RECEIPTS), verified)
 }
 
-/// One visit after the other, each kind at least once; each opens the page that it is for.
+/// Makes one visit after the other, each kind at least once; each opens its page.
 async fn visit(citizens: Rc<Citizens>, end: watch::Receiver<bool>) {
     for (turn, kind) in VISITS.into_iter().cycle().enumerate() {
         if turn >= VISITS.len() && !goes_on(&end) {
@@ -236,7 +236,7 @@ fn reported(city: &City) {
     assert!(duplicates <= outcome.resent, "{duplicates} of {} that were sent again", outcome.resent);
 }
 
-/// Every variable has values: the regions are the city's.
+/// Checks that every variable has values: the regions are the city's.
 fn variables(prometheus: &Prometheus) {
     let mut seen = 0;
     for (name, dashboard) in all() {

@@ -72,7 +72,7 @@ fn path(stream: &TcpStream) -> String {
     first.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
-/// People pass and codes are verified until the overview has seen it; gives how many.
+/// Sends punches and verifies codes until the overview shows them; returns their numbers.
 fn walk(city: &City) -> Value {
     block_on(async {
         let fleet = city.fleet();
@@ -93,7 +93,7 @@ fn walk(city: &City) -> Value {
     })
 }
 
-/// Samples with people in them.
+/// Returns the number of samples that count people.
 fn samples(city: &City) -> usize {
     let (_, body) = city.get("/overview.json").expect("it answers");
     let answer: Value = serde_json::from_str(&body).expect("JSON");

@@ -29,7 +29,7 @@ fn plain(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-/// Every punch of a log, a line for each, with its LSN.
+/// Returns every punch of a log, a line for each, with its LSN.
 fn punches(ledger: &Path, days: &Path) -> Result<Vec<(u64, String)>, LedgerError> {
     let mut out = Vec::new();
     ledger::export(ledger, days, (ExportFormat::JsonLines, &ledger::ALL_TIME), &mut out)?;
@@ -254,7 +254,7 @@ fn a_backup_that_is_cut_altered_or_incomplete_is_refused_by_the_files_name() {
     assert_eq!(code, Some(0), "{said}");
 }
 
-/// The files of a backup with their lengths.
+/// Returns the files of a backup with their lengths.
 fn listed(out: &Path) -> Vec<(PathBuf, u64)> {
     let entries =
         [out.to_owned(), out.join("ledger")].map(|directory| std::fs::read_dir(directory).expect("listed"));
@@ -265,7 +265,7 @@ fn listed(out: &Path) -> Vec<(PathBuf, u64)> {
     files
 }
 
-/// The names of the days that have a key.
+/// Returns the names of the days that have a key.
 fn days_with_keys(backed: &BackedUp) -> Vec<String> {
     let days = std::fs::read_dir(backed.keys().join("days")).expect("listed");
     days.map(|day| day.expect("a day").file_name().to_string_lossy().into_owned()).collect()

@@ -33,7 +33,7 @@ fn pass(city: &City) -> (u64, u32) {
     (person.code.get(), place.0)
 }
 
-/// Today, in the city's time.
+/// Returns the begin and the end of today, in the city's time.
 fn today() -> (String, String) {
     let day = policy::trajectory::day_of(runtime::clock::now_s());
     (format!("{day}T00:00"), format!("{}T00:00", policy::trajectory::days_after(day, 1)))
@@ -213,7 +213,7 @@ fn what_takes_two_is_signed_at_two_desks_and_stays_on_record() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&after).expect("JSON"), before, "and afterwards");
 }
 
-/// A cause by hand, until that day.
+/// Returns the arguments that set a cause by hand, until that day.
 fn cause<'a>(code: &'a str, until: &'a str) -> [&'a str; 8] {
     ["cause", "add", "--code", code, "--kind", "close-contact", "--until", until]
 }
@@ -272,7 +272,7 @@ fn what_is_not_there_is_refused_by_its_name_and_never_in_the_words_of_the_store(
     assert!(why.contains(&format!("from {} ", &from[..10])), "with the time: {why}");
 }
 
-/// A command as another user of the machine.
+/// Runs a command as another user of the machine; returns exit code and output.
 fn run_as(user: u32, group: u32, program: &std::path::Path, words: &[&str]) -> (Option<i32>, String) {
     let (user, group) = (user.to_string(), group.to_string());
     let mut command = Command::new("setpriv");

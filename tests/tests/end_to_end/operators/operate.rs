@@ -29,7 +29,7 @@ fn state_of<'a>(findings: &'a Value, id: &str) -> &'a str {
     states.max_by_key(|state| ["ok", "warn", "fail"].iter().position(|name| name == state)).expect(id)
 }
 
-/// A production configuration beside a development city, whose carriers it asks and whose files it takes where it can.
+/// Writes a production configuration beside a development city, with the city's carriers and, where possible, its files.
 fn configuration(city: &City, directory: &Path) -> PathBuf {
     let data = city.data();
     let fleet: Value =
@@ -274,7 +274,7 @@ fn no_city_is_built_where_its_ports_are_taken() {
     assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 0, "{said}");
 }
 
-/// The block of the readme that begins a gateway.
+/// Returns the block of the readme that begins a gateway.
 fn first_hour() -> String {
     let readme = tests::repository::read("README.md");
     let blocks = readme.split("\n```\n").map(str::to_owned);
@@ -284,7 +284,7 @@ fn first_hour() -> String {
         .expect("the first hour's block")
 }
 
-/// The program of a line with its subcommands: `changtong keys init`.
+/// Returns the program of a line with its subcommands: `changtong keys init`.
 fn named(line: &str) -> Option<String> {
     let begins = |line: &&str| line.starts_with("changtong ") || line.starts_with("loadtest ");
     let line = Some(line).filter(begins)?;

@@ -4,7 +4,7 @@ use protocol::{Advice, Colour};
 use tests::City;
 use tests::people::{shown, somebody};
 
-/// The development city's policy with another version, changed, in a file.
+/// Writes the development city's policy with another version and changes to a file; returns its path.
 fn file(city: &City, version: &str, changes: &[(&str, &str)]) -> String {
     let mut text = std::fs::read_to_string(city.data().join("policy.toml")).expect("the city's policy");
     for (from, to) in
@@ -18,7 +18,7 @@ fn file(city: &City, version: &str, changes: &[(&str, &str)]) -> String {
     path.display().to_string()
 }
 
-/// Every policy that was in effect is on record, and so is what it changed.
+/// Checks that every policy that was in effect is on record with its changes.
 fn on_record(good: &impl Fn(&[&str]) -> String, milder: &str, told: &str) {
     let list = good(&["policy", "list"]);
     let versions: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
@@ -29,7 +29,7 @@ fn on_record(good: &impl Fn(&[&str]) -> String, milder: &str, told: &str) {
     assert!(good(&["audit", "verify"]).contains("3 decisions are as they were made"));
 }
 
-/// The newest policy is in effect again, and the file of the configuration, which is another, is named.
+/// Checks after a kill that the newest policy is in effect again and that the configuration's other file is named.
 fn after_a_kill(city: &mut City, green: u64, (milder, harder): (&str, &str)) {
     city.kill();
     let offline = city.command(&["policy", "diff", milder, harder]).1;

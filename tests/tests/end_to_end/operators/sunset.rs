@@ -39,7 +39,7 @@ fn plain(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-/// Every file below, with its content. What the store keeps in memory shared with others is no file of its own.
+/// Returns every file below, with its content. What the store keeps in memory shared with others is no file of its own.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(directory).expect("listed").map(|entry| entry.expect("an entry")) {
@@ -203,7 +203,7 @@ fn tampered(data: &Path) {
     good(&verify);
 }
 
-/// Data and keys of a gateway that never ran, and the keys of its two admins.
+/// Creates data and keys of a gateway that never ran, and the keys of its two admins.
 fn never_ran(directory: &Path) -> (String, String, [String; 2]) {
     let path = |name: &str| directory.join(name).display().to_string();
     let (data, keys, operators) = (path("data"), path("keys"), ["first.key", "second.key"].map(path));

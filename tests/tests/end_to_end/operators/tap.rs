@@ -60,7 +60,7 @@ impl Tapping {
         Self { process, out, err, readers }
     }
 
-    /// The same, and waits until it is open.
+    /// Does what [`Self::begin`] does, and waits until the tap is open.
     fn open(city: &City, case: &str, words: &[&str], reads: bool) -> Self {
         let tapping = Self::begin(city, case, words, reads);
         wait_for("the tap", || tapping.said().contains("the tap is open").then_some(()));

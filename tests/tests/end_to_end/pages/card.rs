@@ -22,7 +22,7 @@ fn signed_in(city: &City, phone: &str) -> Browser {
     Browser::with_cookie(city, "__Host-session", sessions.seal(&session))
 }
 
-/// The text of a page's first QR, read from its dark modules as a gate's camera would.
+/// Returns the text of a page's first QR, read from its dark modules as a gate's camera would.
 fn qr(page: &Answer) -> String {
     let before = page.body.split_once("\" stroke=\"#000\"").expect("a QR").0;
     read_qr(before.rsplit_once("d=\"M").expect("a path").1)

@@ -13,7 +13,7 @@ fn form<'a>(name: &'a str, document: &'a str, declared: &'a str) -> Vec<(&'a str
     fields.into_iter().chain(said).collect()
 }
 
-/// Agrees to a query on that page and waits for what comes; the page as it is then.
+/// Agrees to a query on that page and waits for its end; returns the page as it is then.
 fn ask(browser: &mut Browser, path: &str, page: &str) -> Answer {
     let token = browser.token(path);
     let asked = browser.post(&format!("/travel/{page}/ask"), &[("token", &token), ("agree", "yes")]);
@@ -24,7 +24,7 @@ fn ask(browser: &mut Browser, path: &str, page: &str) -> Answer {
     })
 }
 
-/// The colours of all of the visitor's codes, in their order.
+/// Returns the colours of all of the visitor's codes, in their order.
 fn colours(browser: &mut Browser) -> Vec<String> {
     let page = browser.get("/code").body;
     let shown = page.split("<template").next().expect("what stands before it");

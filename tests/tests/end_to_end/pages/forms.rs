@@ -23,7 +23,7 @@ fn form<'a>(document: &'a str, declared: &'a str) -> Vec<(&'a str, &'a str)> {
     fields
 }
 
-/// Agrees to a query on that page and waits for what comes; the page as it is then.
+/// Agrees to a query on that page and waits for its end; returns the page as it is then.
 fn ask(browser: &mut Browser, path: &str, page: &str) -> Answer {
     let token = browser.token(path);
     let fields = [("token", token.as_str()), ("agree", "yes"), ("name", "先写好的名字")];

@@ -12,13 +12,13 @@ fn ask(browser: &mut Browser, phone: &str) -> Answer {
     browser.submit("/in", &[("phone", phone), ("next", "/code")])
 }
 
-/// Types a code on its page; the answer.
+/// Types a code on its page; returns the answer.
 fn typed(browser: &mut Browser, code: &str) -> Answer {
     let token = browser.token("/in/code");
     browser.post("/in/code", &[("token", &token), ("code", code), ("next", "/code")])
 }
 
-/// A code of six digits that is not that one.
+/// Returns a code of six digits that is not that one.
 fn other_than(code: &str) -> String {
     let first = if code.starts_with('9') { '8' } else { '9' };
     format!("{first}{}", &code[1..])

@@ -71,7 +71,7 @@ fn what_staff_scan_is_recorded_once_at_their_place_and_shown_masked() {
     assert!(!other.browser.get("/staff").body.contains('＊'), "another shift's scans are its own");
 }
 
-/// The sign that stands above on a page of staff.
+/// Returns the sign that stands above on a page of staff.
 fn sign(page: &str) -> String {
     let (_, sign) = page.split_once(" id=\"verdict\"").unwrap_or_else(|| panic!("no sign: {page}"));
     sign.split("</section>").next().expect("a sign ends").to_owned()
@@ -179,7 +179,7 @@ fn a_shift_that_was_ended_scans_no_more() {
     assert_eq!(kept.browser.get("/staff").status, 403, "ended everywhere, whoever kept the cookie");
 }
 
-/// Receipts of new consents, as citizens' pages would show them now. For a city whose gateway does not run: there is one writer.
+/// Returns receipts of new consents, as citizens' pages show them. For a city whose gateway does not run: there is one writer.
 fn receipts(city: &City, given: &[(&str, Detail)]) -> Vec<String> {
     let path = city.data().join("policy.toml");
     let text = std::fs::read_to_string(&path).expect("the city's policy");

@@ -15,7 +15,7 @@ const FAILING_SYNC: &str = "fdatasync:error=EIO";
 /// The punch log failed: start again, which recovers.
 const EXIT_LEDGER: i32 = 75;
 
-/// A scan as the page's script numbers it.
+/// Returns a scan as the page's script numbers it.
 fn numbered(token: &str, n: u64, text: &str, sent_to: Option<&Value>) -> Value {
     json!({ "token": token, "page": 7, "n": n, "text": text, "sent_to": sent_to })
 }
@@ -47,7 +47,7 @@ fn a_scan_whose_answer_was_lost_is_sent_again_and_is_one_punch() {
     assert_eq!(recorded(&city, 1).len(), 3);
 }
 
-/// The segment that the punch log writes.
+/// Returns the segment that the punch log writes.
 fn newest_segment(city: &City) -> PathBuf {
     let entries = std::fs::read_dir(city.data().join("ledger")).expect("the log");
     let paths = entries.map(|entry| entry.expect("an entry").path());

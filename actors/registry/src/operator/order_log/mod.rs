@@ -32,9 +32,9 @@ pub struct OrderReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrderEnd {
-    /// It was carried out.
+    /// An order that was carried out.
     Done,
-    /// It was refused: something that it names does not exist or is in another state.
+    /// A refused order: something that it names does not exist or is in another state.
     Refused,
 }
 

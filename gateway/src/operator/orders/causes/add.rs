@@ -57,7 +57,7 @@ impl RegistryChange for Ordered<AddCause> {
     }
 }
 
-/// Counts the operators that a cause by hand takes: nobody turns somebody red alone.
+/// Returns the number of operators who must sign a cause by hand: one operator alone cannot turn a person red.
 fn by_policy(policy: &Policy, kind: CauseKind) -> usize {
     if policy.rule(kind).is_some_and(|rule| rule.colour == Colour::Red) { 2 } else { 1 }
 }

@@ -53,7 +53,7 @@ pub(crate) struct CausesSet {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CauseSet {
     line: u64,
-    /// `None` in a dry run for whoever was found by a document: nothing is done yet that needs the number, and to find codes takes
+    /// `None` in a dry run for a person found by a document: nothing is done yet that needs the number, and to find codes takes
     /// another role.
     code: Option<u64>,
     /// The code as it is shown: its number, or the last four digits of that.

@@ -8,7 +8,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Ordered, Tell};
 use crate::out::say;
 
-/// The end of every cause by hand that the operators' own authority set in that time. Shows nobody; every person sees it as a decision.
+/// The end of every cause by hand that the operators' own authority set in that time. Shows no person; each sees it as a decision.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClearCauses {

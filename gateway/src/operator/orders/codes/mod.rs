@@ -72,7 +72,7 @@ fn known(registry: &Registry, code: CodeId) -> anyhow::Result<()> {
     registry.code(code)?.map(drop).with_context(|| format!("there is no code {}", code.get()))
 }
 
-/// The codes of these people to be looked for. Each search is put on record, one that finds nobody, too: nobody tries documents.
+/// The search for these people's codes. Each search is recorded, also one without a result: an operator cannot try documents unseen.
 pub(super) struct FindCodes {
     pub(super) whose: Vec<Whose>,
     pub(super) case: String,

@@ -33,7 +33,7 @@ pub(crate) struct DeviceLine {
     /// `None` where no gateway runs.
     #[serde(default)]
     connected: Option<bool>,
-    /// When it was, as far as the process remembers, milliseconds since 1970 UTC.
+    /// The last time at which it was connected since the process began, milliseconds since 1970 UTC.
     #[serde(default)]
     seen_ms: Option<u64>,
 }

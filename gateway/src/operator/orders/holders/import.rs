@@ -1,5 +1,5 @@
-//! The order for an import of holders: the file that was signed, from the gateway's machine, and the rejects back to whoever gave
-//! the order. What the gateway writes meanwhile has a directory and a name of its own: no order says where.
+//! The order for an import of holders: it reads the signed file on the gateway's machine, and returns the rejects to the operator. Files
+//! that the gateway writes meanwhile are in its own directory under its own names: no order chooses them.
 
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Read};
@@ -39,7 +39,7 @@ impl Order for ImportHolders {
         if self.dry_run { "check-holders" } else { Self::NAME }
     }
 
-    /// Nobody turns somebody red alone, nor many at once from a file.
+    /// Returns two if the file sets colours: one operator alone cannot turn a person red, nor many from a file.
     fn operators(&self, context: &OperatorContext) -> anyhow::Result<usize> {
         if self.dry_run {
             return Ok(1);

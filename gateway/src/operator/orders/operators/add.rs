@@ -1,4 +1,4 @@
-//! The order that adds an operator. The first of a registry has nobody to be signed for by; the order of every other one is signed.
+//! The order that adds an operator. A registry's first operator is added without a signature; the order for every other one is signed.
 
 use actors::registrar::{Registrar, RegistryChange};
 use anyhow::bail;
@@ -24,7 +24,7 @@ impl AddOperator {
         Operator { name, authority, roles, public_key, revoked: false }
     }
 
-    /// Adds the first operator of a registry, unsigned: whoever may open the operators' socket adds them.
+    /// Adds the first operator of a registry without a signature: the right to open the operators' socket is enough.
     pub(in crate::operator::orders) fn first(self, context: &OperatorContext) -> anyhow::Result<Operator> {
         let operator = self.operator();
         context.write(AddFirst(operator.clone()))?;

@@ -1,5 +1,5 @@
-//! The order that lists who passed a place. It is on record, for each person concerned, before anything is answered; reading the punch log
-//! holds nobody else up.
+//! The order that lists who passed a place. It is recorded for each person concerned before it is answered; no other request waits while
+//! it reads the punch log.
 
 use std::collections::HashMap;
 

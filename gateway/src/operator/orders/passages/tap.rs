@@ -1,5 +1,5 @@
-//! The order for a tap: live verdicts on an operator's screen, for a while, with nobody in them. It is on record like an export
-//! before the first line is shown: who knows when somebody passed a gate can tell which line is theirs.
+//! The order for a tap: live verdicts on an operator's screen, for a limited time, without names or codes. It is recorded like an export
+//! before the first line is shown: an operator who knows when a person passed a gate can tell which line is theirs.
 
 use std::collections::HashMap;
 use std::time::Duration;

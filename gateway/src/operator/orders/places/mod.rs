@@ -78,11 +78,11 @@ pub(crate) struct PlaceLine {
     pub(crate) region_name: String,
     pub(crate) kind: String,
     pub(crate) name: String,
-    /// The ten characters of the printed code; a whole link where somebody asked with a host.
+    /// The ten characters of the printed code; a whole link if the order names a host.
     pub(crate) link: Option<String>,
 }
 
-/// Says what people call a region.
+/// Returns a region's name; empty if the table has no such region.
 pub(super) fn name_of(region: RegionId, regions: &[RegionRow]) -> String {
     regions.iter().find(|row| row.id == region).map_or_else(String::new, |row| row.name.clone())
 }

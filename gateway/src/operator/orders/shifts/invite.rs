@@ -1,5 +1,5 @@
-//! The order that invites staff to a shift. The token goes to whoever ordered it and is kept by its hash alone; its link is also printed
-//! as a QR, to be scanned from the operator's screen by the phone that will work with it.
+//! The order that invites staff to a shift. The token is returned to the operator, and only its hash is kept; its link is also printed
+//! as a QR code, which the phone that will work with it scans from the operator's screen.
 
 use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;

@@ -74,6 +74,6 @@ fn subject(visitor: &Visitor, code: &str) -> Result<Subject, Error> {
         registered: Fields::of(&holder.person),
     };
     let page = Page::Modify(visitor.number_of(holder.code));
-    // A ward stays its guardian's, whoever of the phone's holders sends the form.
+    // A ward keeps its guardian, no matter which of the phone's holders sends the form.
     Ok(Subject { page, document: Some(holder.person.document), guardian: None, back: "/".to_owned(), sheet })
 }

@@ -8,7 +8,7 @@ use tests::{City, PATIENCE, block_on};
 
 use super::{bytes_of, hello, ping, raw};
 
-/// The number and the reason that the gateway closed with.
+/// Returns the number and the reason that the gateway closed with.
 pub(crate) async fn close(connection: &quinn::Connection) -> (u16, String) {
     let closed = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("a close within a minute");
     let quinn::ConnectionError::ApplicationClosed(close) = &closed else { panic!("{closed}") };

@@ -27,7 +27,7 @@ enum End {
     Closed(ErrorCode),
     /// An `Error` came, and the connection lives.
     Answered(ErrorCode),
-    /// It was answered like a good request.
+    /// An answer as to a good request.
     Served,
 }
 
@@ -47,14 +47,14 @@ fn ping() -> Request {
     Request::Ping(Ping { device_time_ms: 1 })
 }
 
-/// The same each time: a number is one punch for ever.
+/// Returns the same punches each time, because a number stands for one punch only.
 fn punches(region: RegionId, place: PlaceId, first: u64, count: usize) -> Request {
     let punch = Punch { device_time_ms: 1_600_000_000_000, ..punch(place) };
     let punches = Bounded(vec![punch; count]);
     Request::PunchBatch(PunchBatch { region, first: Sequence(first), punches })
 }
 
-/// A frame of any type and body, sound as a frame.
+/// Returns a frame of any type and body, sound as a frame.
 fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![frame::VERSION, kind];
     bytes.extend_from_slice(&7u32.to_le_bytes());

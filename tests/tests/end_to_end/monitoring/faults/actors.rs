@@ -49,7 +49,7 @@ pub(crate) const GROUPS: &[Group] = &[Group {
     ],
 }];
 
-/// One punch after the other: of several under way each would fail once, and none often enough to be recorded without a judgement.
+/// Sends one punch at a time: of several, each would fail once, and none often enough to be recorded without a judgement.
 fn region(scene: &mut Scene, watch: &Watch) {
     let fleet = scene.city.fleet();
     let (place, region) = fleet.devices[0].places().next().expect("a place");
@@ -79,8 +79,8 @@ fn registrar(scene: &mut Scene, watch: &Watch) {
     asked(scene, watch, &["RegistrarActor", "Handler", "Act$GT$", "6handle"]);
 }
 
-/// Has a function panic of an actor that citizens' consents come to. As many at once as there are: who has asked an actor that fails waits
-/// for the deadline.
+/// Makes a function of an actor on the path of citizens' consents panic. Many requests at once: a request to a failing actor waits
+/// until its deadline.
 fn asked(scene: &mut Scene, watch: &Watch, function: &[&str]) {
     let citizen = Citizen::new(&scene.city, demo(SUBSCRIBER).phone);
     let _panicking = Panicking::function(scene.city.pid(), function);
@@ -97,7 +97,7 @@ fn asked(scene: &mut Scene, watch: &Watch, function: &[&str]) {
     });
 }
 
-/// It looks for what is due each second, and rests after each panic.
+/// Makes a chore panic: it looks for due codes each second, and pauses after each panic.
 fn chore(scene: &mut Scene, watch: &Watch) {
     let _panicking = Panicking::function(scene.city.pid(), &["Registry", "13longest_due_s"]);
     watch.come_true();

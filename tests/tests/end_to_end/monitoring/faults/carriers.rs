@@ -61,7 +61,7 @@ fn refuse(scene: &mut Scene, watch: &Watch) {
     fault(&scene.city, &["none"]);
 }
 
-/// Each gate asks for one citizen; an answer comes within the time that all carriers together have.
+/// Lets each gate ask for one citizen; an answer comes within the time limit of all carriers together.
 fn wait(scene: &mut Scene, watch: &Watch) {
     let city = &scene.city;
     let fleet = city.fleet();
@@ -86,7 +86,7 @@ fn wait(scene: &mut Scene, watch: &Watch) {
     });
 }
 
-/// The breaker has to be open for as long as the alert looks back.
+/// Takes a carrier down. The breaker has to be open for as long as the alert looks back.
 fn gone(scene: &mut Scene, watch: &Watch) {
     let citizen = Citizen::new(&scene.city, demo(SUBSCRIBER).phone);
     fault(&scene.city, &["down"]);

@@ -17,7 +17,7 @@ pub(crate) const GROUPS: &[Group] = &[Group {
     }],
 }];
 
-/// The city's days pass twenty days ago: then it is off, until now.
+/// Runs the city with a clock twenty days behind, then leaves it off until the present time.
 fn off_for_weeks(scene: &mut Scene, watch: &Watch) {
     let city = &mut scene.city;
     assert!(city.terminate().success(), "{}", city.log());

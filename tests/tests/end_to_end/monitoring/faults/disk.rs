@@ -76,7 +76,7 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
-/// With all its data on the small disk.
+/// Starts a city with all its data on the small disk.
 fn small() -> City {
     let mut city = City::start(200, GATES);
     let data = city.data();
@@ -151,7 +151,7 @@ fn roll_back(scene: &mut Scene, watch: &Watch) {
     watch.come_true();
 }
 
-/// Hours go by, so that segments are closed; then one of them is not what was written. The last two are read at each start.
+/// Advances the clock by hours, so that segments are closed, then changes a bit in one. The last two are read at each start.
 fn flip(scene: &mut Scene, watch: &Watch) {
     let fleet = scene.city.fleet();
     let (place, region) = fleet.devices[41].places().next().expect("a place");

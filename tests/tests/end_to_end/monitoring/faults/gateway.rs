@@ -98,7 +98,7 @@ fn kill(scene: &mut Scene, watch: &Watch) {
     scene.wait_scraped();
 }
 
-/// Each start is seen by a scrape, as those in the real world are: they take longer than ours.
+/// Starts the gateway again and again. Each start is seen by a scrape, as in production, where starts take longer.
 fn start_again(scene: &mut Scene, watch: &Watch) {
     for _ in 0..STARTS {
         scene.city.kill();
@@ -129,7 +129,7 @@ fn strangers(scene: &mut Scene, watch: &Watch) {
     watch.come_true();
 }
 
-/// It numbers the people who come now as it numbered others before.
+/// Puts a device back to an earlier state: it numbers new punches as it numbered others before.
 fn put_back(scene: &mut Scene, watch: &Watch) {
     let fleet = scene.city.fleet();
     let row = &fleet.devices[PUT_BACK];
@@ -161,7 +161,7 @@ fn wrong_clocks(scene: &mut Scene, watch: &Watch) {
     });
 }
 
-/// A gate behind a network that lets little through: it asks for many scans at once, and takes each answer in sips.
+/// Connects a gate over a slow network: it asks for many scans at once, and reads each answer in small parts.
 fn sip(scene: &mut Scene, watch: &Watch) {
     let fleet = scene.city.fleet();
     let (_, region) = fleet.devices[0].places().next().expect("a place");
@@ -215,7 +215,7 @@ fn reload(scene: &mut Scene, watch: &Watch) {
     signal();
 }
 
-/// Another certificate of the city's authority in the server's place, and a start.
+/// Replaces the server's certificate by another one of the city's authority, and starts the gateway.
 fn certificate(scene: &mut Scene, watch: &Watch, days: u64) {
     let (fleet, data) = (scene.city.fleet(), scene.city.data());
     let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("the city's file");

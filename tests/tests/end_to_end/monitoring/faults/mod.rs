@@ -52,7 +52,7 @@ fn every_alert_has_its_fault_or_a_reason_why_not() {
     assert!(difference.is_empty(), "only in the rules or only here: {difference:?}");
 }
 
-/// Every alert of the rules' file, named as Prometheus's API is read.
+/// Returns every alert of the rules' file, named as Prometheus's API is read.
 fn of_the_rules() -> BTreeSet<String> {
     let (mut ids, mut name) = (BTreeSet::new(), "");
     let rules = read("dashboards/rules/changtong.yml");

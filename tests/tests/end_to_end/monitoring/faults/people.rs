@@ -67,7 +67,7 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
-/// The first gate's place, and who passed it today; signed by the operator who may look.
+/// Looks up the people who passed the first gate's place today; signed by the operator who may look.
 fn look(city: &City) -> bool {
     let (place, _) = city.fleet().devices[0].places().next().expect("a place");
     let today = day_of(clock::now_s());
@@ -111,7 +111,7 @@ fn look_until_refused(scene: &mut Scene, watch: &Watch) {
     watch.come_true();
 }
 
-/// Two operators who may turn people red: the words with which both sign.
+/// Registers two operators who may turn people red; returns the arguments with which both sign.
 pub(crate) fn health_operators(city: &City) -> Vec<String> {
     let bosses: Vec<String> = city.fleet().operators.iter().map(|key| key.display().to_string()).collect();
     let mut signs = Vec::new();
@@ -128,7 +128,7 @@ pub(crate) fn health_operators(city: &City) -> Vec<String> {
     signs
 }
 
-/// Each network stays within what one may ask for and type; together they are more than a city mistypes.
+/// Types wrong codes from many networks: each stays within its own limits, and together they exceed the city's.
 fn guess_together(scene: &mut Scene, watch: &Watch) {
     let city = &scene.city;
     std::thread::scope(|scope| {
@@ -191,7 +191,7 @@ fn city_with_an_appeal() -> City {
     city
 }
 
-/// The gateway with another clock than everybody else, until the alert is there.
+/// Runs the gateway with a wrong clock until the alert is there.
 fn under(scene: &mut Scene, watch: &Watch, clock: &[&str]) {
     for program in [clock, &[]] {
         assert!(scene.city.terminate().success(), "{}", scene.city.log());

@@ -37,7 +37,7 @@ pub(crate) struct Row {
 /// Faults that are made in the same city, one after the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Group {
-    /// For people.
+    /// The name in the output.
     pub(crate) name: &'static str,
     /// Makes the city.
     pub(crate) city: fn() -> City,
@@ -77,7 +77,7 @@ impl Scene {
         Self { city, prometheus }
     }
 
-    /// Quiet first, then the fault; how long each alert took, and by what.
+    /// Waits until no alert is active, then makes the fault; returns the alerts, the seconds until each, and its fault.
     pub(crate) fn play(&mut self, row: &Row) -> Vec<(&'static str, f64, &'static str)> {
         eprintln!("  {} …", row.fault);
         for (id, _) in row.alerts.iter().filter(|(id, _)| *id != OF_NO_GATEWAY) {
@@ -117,7 +117,7 @@ impl Watch {
         }
     }
 
-    /// The same beside what else is done on this thread.
+    /// Does what [`Self::come_true`] does, without blocking the thread.
     pub(crate) async fn comes(&self) {
         for &(id, label) in self.alerts {
             let begun = clock::now();
@@ -149,7 +149,7 @@ impl Watch {
     }
 }
 
-/// Plays what is to be played of these groups, and tells what came true.
+/// Runs the chosen faults of these groups, and prints the alerts that became active.
 pub(crate) fn play(groups: &[Group], all: bool) {
     let mut told = Vec::new();
     for group in groups {
@@ -169,7 +169,7 @@ pub(crate) fn play(groups: &[Group], all: bool) {
     assert!(!told.is_empty(), "no fault was made");
 }
 
-/// Has those devices, which have done nothing so far, walk while `work` is done; then they are gone, whatever they wait for.
+/// Runs those devices, which must be unused, during `work`; then they are disconnected, also those that still wait.
 pub(crate) fn under_load(fleet: &Fleet, devices: Range<usize>, work: impl FnOnce()) {
     std::thread::scope(|scope| {
         let (end, ended) = oneshot::channel::<()>();

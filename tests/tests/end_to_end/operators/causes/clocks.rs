@@ -26,7 +26,7 @@ fn red(city: &City) -> u64 {
     code
 }
 
-/// A device of its own each time: ten punches, acknowledged.
+/// Records ten acknowledged punches; each call takes another device.
 fn pass(city: &City, index: usize) {
     let fleet = city.fleet();
     let (place, region) = fleet.devices[index].places().next().expect("a place");
@@ -55,7 +55,7 @@ fn deletions(city: &City) -> String {
     std::fs::read_to_string(city.data().join("ledger/deletions.jsonl")).unwrap_or_default()
 }
 
-/// Sixteen days ahead, 1970, a year back.
+/// Returns offsets in seconds: sixteen days ahead, to 1970, a year back.
 fn wrong_clocks() -> [i64; 3] {
     let since_1970 = i64::try_from(clock::now_s()).expect("before 1970 + 2^63 s");
     [16 * DAY_S, 60 - since_1970, -365 * DAY_S]

@@ -9,7 +9,7 @@ use runtime::clock;
 use tests::City;
 use tests::people::{shown, somebody};
 
-/// Turned red again, and with all of that day taken back by two operators.
+/// Turns the code red again; then two operators clear all causes of that day.
 fn take_back(city: &City, code: u64, cause: &[&str], both: &[&str]) {
     let run = |words: &[&[&str]]| city.command(&words.concat());
     assert!(run(&[cause, both]).0.success());
@@ -26,7 +26,7 @@ fn take_back(city: &City, code: u64, cause: &[&str], both: &[&str]) {
     assert!(city.command(&["audit", "verify"]).1.contains("4 decisions are as they were made"));
 }
 
-/// A checkpoint and a receipt that are kept outside agree with the record, and a checkpoint is not written over another.
+/// Checks that a checkpoint and a receipt kept outside agree with the record, and that no checkpoint replaces another file.
 fn held_outside(city: &City, receipt: &str, public_key: &str) {
     let (data, held) = (city.data().display().to_string(), city.data().join("held.json"));
     let held = held.display().to_string();
