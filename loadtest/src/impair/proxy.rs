@@ -63,6 +63,11 @@ pub(super) async fn run(client: UdpSocket, target: SocketAddr, seed: u64, contro
 async fn hear(relay: Rc<RefCell<Relay>>, upstream: Rc<UdpSocket>, client: SocketAddr) {
     while upstream.readable().await.is_ok() {
         relay.borrow_mut().turn(Ready::Target(client));
+        // The turn may have replaced this socket, or removed its flow. It is not read any more and stays ready, so that this would never
+        // yield, and never be aborted.
+        if !relay.borrow().reads(client, &upstream) {
+            return;
+        }
     }
 }
 
@@ -155,6 +160,11 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// Reports whether this is the socket of the client's flow.
+    fn reads(&self, client: SocketAddr, upstream: &Rc<UdpSocket>) -> bool {
+        self.flows.get(&client).is_some_and(|flow| Rc::ptr_eq(&flow.upstream, upstream))
     }
 
     fn obey(&mut self, orders: Orders, counts: &mut Counts) {
