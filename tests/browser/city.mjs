@@ -60,7 +60,7 @@ const seen = new Set();
 
 /** The six digits that the newest message to that phone has, once it is there; each message is read once. */
 export async function message(phone) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   for (;;) {
     const inbox = await (await fetch(`${HTTP}/dev/sms`)).json();
     const mine = inbox.find((one) => one.phone === masked(phone) && !seen.has(`${one.phone} ${one.code} ${one.at_s}`));

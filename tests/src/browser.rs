@@ -65,6 +65,31 @@ pub fn run(target: &str, file: &str, variables: &[(&str, String)]) {
     let output = command.output().expect("node runs; it is in the Debian package nodejs");
     let log = Path::new(file).with_extension("log");
     std::fs::write(results.join(log), text(&output)).expect("the log is kept");
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", failed(&text(&output)));
     assert!(text(&output).contains("pass "), "something ran: {}", text(&output));
+}
+
+/// Returns a run's output without the tests that passed, each of which is a line and the block that ends with three dots.
+fn failed(output: &str) -> String {
+    let mut is_passed = false;
+    let mut kept = String::new();
+    for line in output.lines() {
+        is_passed |= line.starts_with("ok ");
+        if !is_passed && !line.starts_with("# Subtest:") {
+            kept.extend([line, "\n"]);
+        }
+        is_passed &= line != "  ...";
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failed;
+
+    #[test]
+    fn of_a_run_only_what_failed_is_shown() {
+        let output = "TAP\n# Subtest: a\nok 1 - a\n  ---\n  ms: 1\n  ...\n# Subtest: b\nnot ok 2 - b\n  ---\n  why\n  ...\n# pass 1\n";
+        assert_eq!(failed(output), "TAP\nnot ok 2 - b\n  ---\n  why\n  ...\n# pass 1\n");
+    }
 }
