@@ -16,6 +16,7 @@ mod lookup;
 mod marks;
 mod min_lsn;
 mod passages;
+mod port;
 mod preallocation;
 mod read;
 mod record;
@@ -43,10 +44,12 @@ use runtime::thread::{self, StopOnDrop, Thread};
 use tokio::sync::{oneshot, watch};
 
 use heartbeat::Heartbeat;
+use port::Append;
 
 pub use copy::{copy, forget_expired, verify_copy};
 pub use deletions::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, TimeRange, passages};
+pub use port::LedgerPort;
 pub use read::{ALL_TIME, ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
 pub use record::{PunchDigest, Record, ScanKind};
 pub use recover::last_lsn;
@@ -84,7 +87,7 @@ pub struct RecordedRun {
 }
 
 /// The outcome of appending a run.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
     /// All punches are durable. Runs in ascending order that cover exactly the punches sent; repeats have their recorded verdicts.
     Recorded(Vec<RecordedRun>),
@@ -108,9 +111,6 @@ pub enum AppendOutcome {
     /// A write or sync failed, and the process is about to end.
     Down,
 }
-
-/// The channel for the outcome of a run.
-pub type AppendReply = oneshot::Sender<AppendOutcome>;
 
 /// The outcome of a device's hello.
 #[derive(Debug, PartialEq, Eq)]
@@ -221,12 +221,13 @@ impl LedgerError {
 }
 
 pub(crate) enum Message {
-    Append { run: Run, reply: AppendReply, sent: Instant },
+    /// Runs in the order of their calls.
+    Append { runs: Vec<Append>, sent: Instant },
     Hello { device: DeviceId, epoch: Epoch, acknowledged: Sequence, reply: oneshot::Sender<HelloOutcome> },
 }
 
 /// The maximum number of queued messages, which bounds the queue's own memory.
-const QUEUE_RUNS_MAX: usize = 64 * 1024;
+const QUEUE_MESSAGES_MAX: usize = 64 * 1024;
 
 /// The owner of the log's thread.
 pub struct Ledger {
@@ -258,7 +259,7 @@ impl Ledger {
         let log = recover::recover(disk.clone(), keys, config, &runtime::clock::look())
             .map_err(LedgerError::at_start)?;
         metrics::gauge!(metric::RECOVERY_SECONDS).set(runtime::clock::since(start));
-        let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
+        let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_MESSAGES_MAX);
         let (poison, poisoned) = watch::channel(false);
         let queued_punches = Arc::<AtomicUsize>::default();
         let (heartbeat, durable) = (Arc::new(Heartbeat::new()), Arc::clone(&log.durable));
@@ -285,26 +286,31 @@ impl Ledger {
 }
 
 impl LedgerHandle {
-    /// Queues a run; never blocks. `reply` receives the outcome when the records are durable, or at once if the queue is full.
-    pub fn append(&self, run: Run, reply: AppendReply) {
-        let punches = run.punches.len();
-        if self.queued_punches.fetch_add(punches, Ordering::Relaxed) + punches > self.queue_punches_max {
-            self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
-            let _ = reply.send(AppendOutcome::Busy);
-            return;
+    /// Takes room for so many punches in the queue; false if it is full.
+    fn reserve(&self, punches: usize) -> bool {
+        let is_full =
+            self.queued_punches.fetch_add(punches, Ordering::Relaxed) + punches > self.queue_punches_max;
+        if is_full {
+            self.release(punches);
         }
-        let Err(error) = self.queue.try_send(Message::Append { run, reply, sent: runtime::clock::now() })
-        else {
+        !is_full
+    }
+
+    fn release(&self, punches: usize) {
+        self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
+    }
+
+    /// Queues runs whose room was reserved.
+    fn send(&self, runs: Vec<Append>) {
+        let Err(error) = self.queue.try_send(Message::Append { runs, sent: runtime::clock::now() }) else {
             return;
         };
-        self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
         let (message, outcome) = match error {
             TrySendError::Full(message) => (message, AppendOutcome::Busy),
             TrySendError::Disconnected(message) => (message, AppendOutcome::Down),
         };
-        if let Message::Append { reply, .. } = message {
-            let _ = reply.send(outcome);
-        }
+        self.release(message.punches());
+        message.refuse(&outcome, HelloOutcome::Down);
     }
 
     /// Returns the state of the device's numbering. If the device holds acknowledgements above the log's highest sequence, the loss

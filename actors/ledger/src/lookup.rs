@@ -11,9 +11,10 @@ use runtime::thread;
 
 use super::disk::Disk;
 use super::marks::{RememberedPunch, runs};
+use super::port::Reply;
 use super::seal::DayKeys;
 use super::seek::{Found, Wanted, find};
-use super::{AppendOutcome, AppendReply, LedgerError, Record, RecordedRun};
+use super::{AppendOutcome, LedgerError, Record, RecordedRun};
 
 /// The maximum number of look-ups in progress, one per device.
 const LOOKUPS_MAX: usize = 1024;
@@ -26,7 +27,7 @@ pub(super) struct Lookup {
     /// The punches as sent now.
     pub(super) sent: Vec<Record>,
     pub(super) then: AfterLookup,
-    pub(super) reply: AppendReply,
+    pub(super) reply: Reply,
 }
 
 /// The step after a look-up that found the punches as sent.
@@ -75,7 +76,7 @@ impl Lookups {
                 if sender.send(Finished { device, found }).is_err() {
                     return;
                 }
-                let _ = reply.send(outcome);
+                reply.send(outcome);
             }
         });
         if let Err(error) = &started {
@@ -91,7 +92,7 @@ impl Lookups {
             && self.in_progress.len() < LOOKUPS_MAX
             && self.punches + punches <= LOOKUP_PUNCHES_MAX;
         if !free {
-            return drop(lookup.reply.send(AppendOutcome::Busy));
+            return lookup.reply.send(AppendOutcome::Busy);
         }
         match self.requests.try_send(lookup) {
             Ok(()) => {
@@ -99,7 +100,7 @@ impl Lookups {
                 self.punches += punches;
             }
             Err(TrySendError::Full(lookup) | TrySendError::Disconnected(lookup)) => {
-                let _ = lookup.reply.send(AppendOutcome::Busy);
+                lookup.reply.send(AppendOutcome::Busy);
             }
         }
     }
@@ -121,7 +122,7 @@ fn answer<D: Disk>(
     disk: &D,
     day_keys: &Path,
     lookup: Lookup,
-) -> (Option<FoundPunches>, AppendOutcome, AppendReply) {
+) -> (Option<FoundPunches>, AppendOutcome, Reply) {
     let Lookup { wanted, sent, then, reply } = lookup;
     let found = find(disk, &mut DayKeys::at(day_keys), &wanted);
     let known = match found.map(|found| compare(&wanted, &sent, &found)) {

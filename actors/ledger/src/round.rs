@@ -9,12 +9,13 @@ use super::format::{Entry, Mark};
 use super::lookup::{AfterLookup, Lookup, number_used};
 use super::marks::{HelloRefusal, Marks, RunCheck};
 use super::seek::Wanted;
-use super::{AppendOutcome, AppendReply, HelloOutcome, Message, RecordedRun, Run};
+use super::port::{Append, Reply};
+use super::{AppendOutcome, HelloOutcome, Message, RecordedRun, Run};
 
 /// An answer that waits for the sync.
 pub(super) enum Answer {
     Run {
-        reply: AppendReply,
+        reply: Reply,
         runs: Vec<RecordedRun>,
     },
     /// A run with repeats that have to be looked up on disk.
@@ -55,7 +56,11 @@ impl Round {
     /// Adds one message; marks advance over new punches.
     pub(super) fn add(&mut self, message: Message, marks: &mut Marks, counts: &Counts, now_ms: u64) {
         match message {
-            Message::Append { run, reply, sent: _ } => self.add_run(run, reply, marks, counts),
+            Message::Append { runs, sent: _ } => {
+                for Append { run, reply } in runs {
+                    self.add_run(run, reply, marks, counts);
+                }
+            }
             Message::Hello { device, epoch, acknowledged, reply } => {
                 match self.add_hello((device, epoch, acknowledged), marks, counts, now_ms) {
                     Ok(outcome) => self.answers.push(Answer::Hello { reply, outcome }),
@@ -65,7 +70,7 @@ impl Round {
         }
     }
 
-    fn add_run(&mut self, run: Run, reply: AppendReply, marks: &mut Marks, counts: &Counts) {
+    fn add_run(&mut self, run: Run, reply: Reply, marks: &mut Marks, counts: &Counts) {
         let refused = match marks.check_run(&run) {
             RunCheck::Accepted { repeats, forgotten: 0 } => {
                 if repeats > 0 {
@@ -84,7 +89,7 @@ impl Round {
             }
             RunCheck::EpochBehind { current } => AppendOutcome::EpochBehind { current },
         };
-        let _ = reply.send(refused);
+        reply.send(refused);
     }
 
     fn add_whole(&mut self, mut run: Run, repeats: usize, marks: &mut Marks) -> Vec<RecordedRun> {
@@ -137,7 +142,7 @@ impl Round {
 
 /// Builds the look-up of a run's oldest `forgotten` punches. New punches in the run are recorded only after the repeats before them
 /// are confirmed.
-fn lookup(mut run: Run, repeats: usize, forgotten: usize, reply: AppendReply, marks: &Marks) -> Lookup {
+fn lookup(mut run: Run, repeats: usize, forgotten: usize, reply: Reply, marks: &Marks) -> Lookup {
     let Run { device, epoch, first, .. } = run;
     let then = if repeats < run.punches.len() {
         AfterLookup::Remember

@@ -64,8 +64,11 @@ pub(super) fn run(device: u64, epoch: u32, first: u64, count: u64) -> Run {
 }
 
 async fn append(handle: &LedgerHandle, run: Run) -> AppendOutcome {
+    let (port, carry) = LedgerPort::open(handle);
     let (reply, outcome) = oneshot::channel();
-    handle.append(run, reply);
+    port.append(run, reply);
+    drop(port);
+    carry.await;
     outcome.await.expect("every run is answered")
 }
 

@@ -19,6 +19,7 @@ use super::format::{self, RECORD_BYTES, RUN_BYTES};
 use super::heartbeat::Heartbeat;
 use super::log::{CommitError, Log};
 use super::lookup::{Lookup, Lookups};
+use super::port::ReturnBatch;
 use super::preallocation::Preallocation;
 use super::round::{Answer, Counts, Round};
 use super::{AppendOutcome, HelloOutcome, Message};
@@ -166,11 +167,11 @@ impl<D: Disk + Clone> Writer<D> {
         let left = self.queued_punches.fetch_sub(queued, Ordering::Relaxed) - queued;
         self.metrics.queued.set(left as f64);
         if self.poisoned {
-            messages.into_iter().for_each(|message| message.refuse(AppendOutcome::Down, HelloOutcome::Down));
+            messages.into_iter().for_each(|message| message.refuse(&AppendOutcome::Down, HelloOutcome::Down));
             return;
         }
-        let plain: usize = messages.iter().map(|message| RUN_BYTES + message.punches() * RECORD_BYTES).sum();
-        let bytes = format::batch_bytes(messages.len(), plain) as u64;
+        let runs: usize = messages.iter().map(Message::runs).sum();
+        let bytes = format::batch_bytes(runs, runs * RUN_BYTES + queued * RECORD_BYTES) as u64;
         let messages = match self.preallocation.prepare(&mut self.log, bytes, at) {
             Ok(()) => messages,
             Err(CommitError::Full) => self.handle_disk_full(messages, at),
@@ -202,19 +203,21 @@ impl<D: Disk + Clone> Writer<D> {
                 }
             }
         }
+        let mut recorded = ReturnBatch::default();
         for answer in round.answers {
             match answer {
-                Answer::Run { reply, runs } => drop(reply.send(AppendOutcome::Recorded(runs))),
+                Answer::Run { reply, runs } => recorded.add(reply, AppendOutcome::Recorded(runs)),
                 Answer::Hello { reply, outcome } => drop(reply.send(outcome)),
                 Answer::Lookup(lookup) => self.send_lookup(lookup),
             }
         }
+        recorded.send();
     }
 
     fn send_lookup(&mut self, lookup: Lookup) {
         match &mut self.lookups {
             Some(lookups) => lookups.send(lookup),
-            None => drop(lookup.reply.send(AppendOutcome::Busy)),
+            None => lookup.reply.send(AppendOutcome::Busy),
         }
     }
 
@@ -235,16 +238,14 @@ impl<D: Disk + Clone> Writer<D> {
                 self.poison.send_replace(true);
             }
         }
-        messages.into_iter().for_each(|message| message.refuse(AppendOutcome::Down, HelloOutcome::Down));
+        messages.into_iter().for_each(|message| message.refuse(&AppendOutcome::Down, HelloOutcome::Down));
     }
 }
 
 impl Answer {
     fn down(self) {
         match self {
-            Self::Run { reply, .. } | Self::Lookup(Lookup { reply, .. }) => {
-                drop(reply.send(AppendOutcome::Down))
-            }
+            Self::Run { reply, .. } | Self::Lookup(Lookup { reply, .. }) => reply.send(AppendOutcome::Down),
             Self::Hello { reply, .. } => drop(reply.send(HelloOutcome::Down)),
         }
     }
@@ -253,8 +254,16 @@ impl Answer {
 impl Message {
     pub(super) fn punches(&self) -> usize {
         match self {
-            Self::Append { run, .. } => run.punches.len(),
+            Self::Append { runs, .. } => runs.iter().map(|append| append.run.punches.len()).sum(),
             Self::Hello { .. } => 0,
+        }
+    }
+
+    /// Returns the number of its runs; a hello may need as much space as a run.
+    fn runs(&self) -> usize {
+        match self {
+            Self::Append { runs, .. } => runs.len(),
+            Self::Hello { .. } => 1,
         }
     }
 
@@ -265,9 +274,9 @@ impl Message {
         }
     }
 
-    fn refuse(self, run: AppendOutcome, hello: HelloOutcome) {
+    pub(super) fn refuse(self, run: &AppendOutcome, hello: HelloOutcome) {
         match self {
-            Self::Append { reply, .. } => drop(reply.send(run)),
+            Self::Append { runs, .. } => runs.into_iter().for_each(|append| append.reply.send(run.clone())),
             Self::Hello { reply, .. } => drop(reply.send(hello)),
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler, Message, Supervised};
-use ledger::{AppendReply, Run};
+use ledger::{AppendOutcome, Run};
 use protocol::Punch;
 use runtime::clock;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::state::RegionState;
 
@@ -17,7 +17,7 @@ use super::state::RegionState;
 pub(super) struct JudgePunches {
     pub(super) run: Run<Punch>,
     /// The receiver of the punch log's outcome.
-    pub(super) reply: AppendReply,
+    pub(super) reply: oneshot::Sender<AppendOutcome>,
     /// Bounds what waits in the mailbox.
     pub(super) permit: OwnedSemaphorePermit,
     /// The time when it was put into the mailbox.

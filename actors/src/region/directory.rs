@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledger::{LedgerHandle, Run};
+use ledger::{LedgerHandle, LedgerPort, Run};
 use protocol::message::BusyReason;
 use protocol::{Punch, RegionId};
 
@@ -37,8 +37,10 @@ impl Directory {
         config: &RegionConfig,
         faults: &FaultHook<Run<Punch>>,
     ) -> Self {
+        let (port, carry) = LedgerPort::open(ledger);
+        actix_rt::spawn(carry);
         let start =
-            |&id| (id, RegionHandle::start(id, Arc::clone(judge), ledger.clone(), config, faults.clone()));
+            |&id| (id, RegionHandle::start(id, Arc::clone(judge), port.clone(), config, faults.clone()));
         Self(Arc::new(regions.iter().map(start).collect()))
     }
 

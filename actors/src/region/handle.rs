@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ledger::{AppendOutcome, LedgerHandle, Run};
+use ledger::{AppendOutcome, LedgerPort, Run};
 use protocol::message::BusyReason;
 use protocol::{Punch, RegionId, metric};
 use runtime::clock;
@@ -75,7 +75,7 @@ impl RegionHandle {
     pub(crate) fn start(
         id: RegionId,
         judge: Arc<Judge>,
-        ledger: LedgerHandle,
+        ledger: LedgerPort,
         config: &RegionConfig,
         faults: FaultHook<Run<Punch>>,
     ) -> Self {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ledger::{LedgerHandle, PunchDigest, Record, Run, ScanKind};
+use ledger::{LedgerPort, PunchDigest, Record, Run, ScanKind};
 use protocol::{DeviceId, Epoch, Punch, Reason, RegionId, Sequence, Verdict};
 use runtime::lock::lock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,7 +28,7 @@ pub(super) type RunKey = (DeviceId, Epoch, Sequence);
 /// The shared state of one region: written by its handles, read by its actor. A restart of the process starts it empty.
 pub(super) struct RegionState {
     pub(super) id: RegionId,
-    pub(super) ledger: LedgerHandle,
+    pub(super) ledger: LedgerPort,
     pub(super) taps: Taps,
     pub(super) metrics: RegionMetrics,
     pub(super) faults: FaultHook<Run<Punch>>,
@@ -42,7 +42,7 @@ impl RegionState {
     pub(super) fn new(
         id: RegionId,
         judge: Arc<Judge>,
-        ledger: LedgerHandle,
+        ledger: LedgerPort,
         config: &RegionConfig,
         faults: FaultHook<Run<Punch>>,
     ) -> Self {

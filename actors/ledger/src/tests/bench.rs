@@ -13,6 +13,7 @@ use super::simulated::SimulatedDisk;
 use super::{config, flat, record, run};
 use crate::deletions::forgotten;
 use crate::format::Entry;
+use crate::port::{Append, Reply};
 use crate::recover::{entries, recover};
 use crate::seal::DayKeys;
 use crate::walk::for_each_segment;
@@ -92,8 +93,8 @@ impl Bench {
             state.sent = state.sent.max(first + count - 1);
             let mut run = run(device, state.epoch, first, count);
             run.received_ms = self.at().now_ms;
-            let (reply, answer) = oneshot::channel();
-            messages.push(Message::Append { run, reply, sent: runtime::clock::now() });
+            let (reply, answer) = Reply::alone();
+            messages.push(Message::Append { runs: vec![Append { run, reply }], sent: runtime::clock::now() });
             answers.push(answer);
         }
         open.round(messages, &self.at());

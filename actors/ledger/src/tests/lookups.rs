@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use super::*;
 use crate::disk::{Disk, RealDisk};
 use crate::lookup::{AfterLookup, Lookup, Lookups};
+use crate::port::Reply;
 use crate::seal::DayKeys;
 use crate::seek::{Wanted, find};
 
@@ -73,7 +74,7 @@ fn wanted(device: u64, first: u64, count: usize) -> Wanted {
 }
 
 fn lookup(device: u64, first: u64, count: u64) -> (Lookup, oneshot::Receiver<AppendOutcome>) {
-    let (reply, outcome) = oneshot::channel();
+    let (reply, outcome) = Reply::alone();
     let (wanted, sent) = (wanted(device, first, count as usize), run(device, 1, first, count).punches);
     (Lookup { wanted, sent, then: AfterLookup::Answer(Vec::new()), reply }, outcome)
 }

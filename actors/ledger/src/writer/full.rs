@@ -15,7 +15,7 @@ impl<D: Disk + Clone> Writer<D> {
     pub(super) fn handle_disk_full(&mut self, messages: Vec<Message>, at: &Reading) -> Vec<Message> {
         let (hellos, punches): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| matches!(message, Message::Hello { .. }));
-        punches.into_iter().for_each(|message| message.refuse(AppendOutcome::Busy, HelloOutcome::Busy));
+        punches.into_iter().for_each(|message| message.refuse(&AppendOutcome::Busy, HelloOutcome::Busy));
         let losses = hellos.iter().filter(|hello| self.reports_a_loss(hello)).count();
         if losses == 0 {
             return hellos;
@@ -26,7 +26,7 @@ impl<D: Disk + Clone> Writer<D> {
             Err(CommitError::Full) => {
                 let (losses, hellos) = hellos.into_iter().partition(|hello| self.reports_a_loss(hello));
                 let losses: Vec<Message> = losses;
-                losses.into_iter().for_each(|hello| hello.refuse(AppendOutcome::Busy, HelloOutcome::Busy));
+                losses.into_iter().for_each(|hello| hello.refuse(&AppendOutcome::Busy, HelloOutcome::Busy));
                 hellos
             }
             Err(poison @ CommitError::Poison(_)) => {

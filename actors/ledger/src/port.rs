@@ -1,0 +1,137 @@
+//! The way of one thread's runs into the log and of their outcomes back. All runs that the thread has appended in one turn go to the
+//! log as one message, and all outcomes of one sync come back with one wake-up, however many callers wait.
+
+use std::future::Future;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{AppendOutcome, LedgerHandle, Run};
+
+/// The number of punches from which on a message is complete: the log takes whole messages into a batch, whose size it bounds.
+const MESSAGE_PUNCHES: usize = 8 * 1024;
+
+/// A run on its way to the log.
+pub(crate) struct Append {
+    pub(crate) run: Run,
+    pub(crate) reply: Reply,
+}
+
+/// An outcome on its way to its caller.
+pub(crate) struct Returned {
+    caller: oneshot::Sender<AppendOutcome>,
+    outcome: AppendOutcome,
+}
+
+/// The caller of a run, with the port by which it sent the run.
+pub(crate) struct Reply {
+    pub(crate) caller: oneshot::Sender<AppendOutcome>,
+    pub(crate) port: mpsc::UnboundedSender<Vec<Returned>>,
+}
+
+impl Reply {
+    /// Makes a caller without a port.
+    #[cfg(test)]
+    pub(crate) fn alone() -> (Self, oneshot::Receiver<AppendOutcome>) {
+        let (caller, outcome) = oneshot::channel();
+        (Self { caller, port: mpsc::unbounded_channel().0 }, outcome)
+    }
+
+    /// Sends an outcome past the port, which wakes the caller at once. A caller that has gone is not told.
+    pub(crate) fn send(self, outcome: AppendOutcome) {
+        let _ = self.caller.send(outcome);
+    }
+}
+
+/// A thread's port to the log; clones share it. What waits in it is bounded by the punches that the log's queue may hold.
+#[derive(Clone)]
+pub struct LedgerPort {
+    ledger: LedgerHandle,
+    runs: mpsc::UnboundedSender<Append>,
+    outcomes: mpsc::UnboundedSender<Vec<Returned>>,
+}
+
+impl LedgerPort {
+    /// Opens a port. The future, which the caller's thread has to run, carries runs and outcomes, and ends when all clones of the port are
+    /// dropped and all outcomes are delivered.
+    pub fn open(ledger: &LedgerHandle) -> (Self, impl Future<Output = ()> + use<>) {
+        let (runs, appended) = mpsc::unbounded_channel();
+        let (outcomes, returned) = mpsc::unbounded_channel();
+        let sending = forward(ledger.clone(), appended);
+        let carry = async move {
+            tokio::join!(sending, deliver(returned));
+        };
+        (Self { ledger: ledger.clone(), runs, outcomes }, carry)
+    }
+
+    /// Appends a run; never blocks. `caller` receives the outcome when the records are durable, or at once if the log's queue is full.
+    /// Runs reach the log in the order of the calls.
+    pub fn append(&self, run: Run, caller: oneshot::Sender<AppendOutcome>) {
+        let punches = run.punches.len();
+        if !self.ledger.reserve(punches) {
+            let _ = caller.send(AppendOutcome::Busy);
+            return;
+        }
+        let reply = Reply { caller, port: self.outcomes.clone() };
+        if let Err(mpsc::error::SendError(append)) = self.runs.send(Append { run, reply }) {
+            self.ledger.release(punches);
+            append.reply.send(AppendOutcome::Down);
+        }
+    }
+}
+
+/// Sends runs to the log, all that there are at each turn.
+async fn forward(ledger: LedgerHandle, mut appended: mpsc::UnboundedReceiver<Append>) {
+    let mut all = Vec::new();
+    while appended.recv_many(&mut all, usize::MAX).await > 0 {
+        let (mut runs, mut punches) = (Vec::with_capacity(all.len()), 0);
+        for append in all.drain(..) {
+            punches += append.run.punches.len();
+            runs.push(append);
+            if punches >= MESSAGE_PUNCHES {
+                ledger.send(std::mem::take(&mut runs));
+                punches = 0;
+            }
+        }
+        if !runs.is_empty() {
+            ledger.send(runs);
+        }
+    }
+}
+
+/// Hands outcomes to their callers.
+async fn deliver(mut returned: mpsc::UnboundedReceiver<Vec<Returned>>) {
+    while let Some(outcomes) = returned.recv().await {
+        tell(outcomes);
+    }
+}
+
+fn tell(outcomes: Vec<Returned>) {
+    for Returned { caller, outcome } in outcomes {
+        let _ = caller.send(outcome);
+    }
+}
+
+/// The outcomes of one sync, sorted by port.
+#[derive(Default)]
+pub(crate) struct ReturnBatch(Vec<(mpsc::UnboundedSender<Vec<Returned>>, Vec<Returned>)>);
+
+impl ReturnBatch {
+    /// Adds a caller's outcome.
+    pub(crate) fn add(&mut self, reply: Reply, outcome: AppendOutcome) {
+        let Reply { caller, port } = reply;
+        let returned = Returned { caller, outcome };
+        match self.0.iter_mut().find(|(known, _)| known.same_channel(&port)) {
+            Some((_, outcomes)) => outcomes.push(returned),
+            None => self.0.push((port, vec![returned])),
+        }
+    }
+
+    /// Sends the outcomes, with one wake-up for each port. Callers of a port that carries nothing any more are told at once.
+    pub(crate) fn send(self) {
+        for (port, outcomes) in self.0 {
+            if let Err(mpsc::error::SendError(outcomes)) = port.send(outcomes) {
+                tell(outcomes);
+            }
+        }
+    }
+}
