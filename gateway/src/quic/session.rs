@@ -1,6 +1,7 @@
 //! One device's connection: takes the frames that have arrived, answers verifies at once, sends punches to their regions, and writes
 //! verdicts that are durable. The device's rights are checked at every batch; its window bounds the punches that wait.
 
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use protocol::message::{Answer, Drain, Hello, Pong, PunchBatch, Request, Verdict
 use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};
 use runtime::clock;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::answers::{Answers, numbering};
@@ -55,7 +55,6 @@ struct Session {
     reading: FrameStream,
     send: SendStream,
     stream: Stream<PendingRun>,
-    drain: watch::Receiver<bool>,
     draining: bool,
     /// True once the device has ended its side of the stream.
     ended: bool,
@@ -89,7 +88,6 @@ async fn start(
         reading,
         send,
         stream: Stream::new(class, hello, recorded),
-        drain: shared.front.drain.clone(),
         draining: false,
         ended: false,
     };
@@ -162,6 +160,9 @@ enum Event {
 impl Session {
     /// Returns when the device has ended its side of the stream and has all its answers.
     async fn serve(&mut self, entry: &mut Entry) -> Result<(), End> {
+        // One waiter for the whole session: it is not registered anew for each event.
+        let mut drain = self.shared.front.drain.clone();
+        let mut drained = pin!(async move { drop(drain.wait_for(|&drain| drain).await) });
         // Frames that have arrived with `Hello`.
         let mut event = Event::More(true);
         loop {
@@ -181,7 +182,7 @@ impl Session {
                 finish(&mut self.send).await;
                 return if self.ended { Ok(()) } else { Err(ErrorCode::Draining.into()) };
             }
-            event = self.next_event(entry).await?;
+            event = self.next_event(entry, drained.as_mut()).await?;
         }
     }
 
@@ -212,7 +213,11 @@ impl Session {
         code.into()
     }
 
-    async fn next_event(&mut self, entry: &mut Entry) -> Result<Event, End> {
+    async fn next_event(
+        &mut self,
+        entry: &mut Entry,
+        drained: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Event, End> {
         let may_read = self.stream.intake.has_room() && !self.draining && !self.ended;
         let deadline = self.reading.deadline().filter(|_| may_read);
         let too_slow = async move {
@@ -221,14 +226,14 @@ impl Session {
                 None => std::future::pending().await,
             }
         };
-        let (reading, flight, drain) = (&mut self.reading, &mut self.stream.flight, &mut self.drain);
+        let (reading, flight) = (&mut self.reading, &mut self.stream.flight);
         tokio::select! {
             biased;
             code = entry.closed() => Ok(Event::Close(code)),
             landed = flight.next() => Ok(Event::Landed(landed)),
             more = reading.more(), if may_read => Ok(Event::More(more?)),
             () = too_slow => Err(ErrorCode::FrameTooSlow.into()),
-            _ = drain.wait_for(|&drain| drain), if !self.draining => Ok(Event::Drain),
+            () = drained, if !self.draining => Ok(Event::Drain),
         }
     }
 
