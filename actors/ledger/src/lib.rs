@@ -222,8 +222,16 @@ impl LedgerError {
 
 pub(crate) enum Message {
     /// Runs in the order of their calls.
-    Append { runs: Vec<Append>, sent: Instant },
-    Hello { device: DeviceId, epoch: Epoch, acknowledged: Sequence, reply: oneshot::Sender<HelloOutcome> },
+    Append {
+        runs: Vec<Append>,
+        sent: Instant,
+    },
+    Hello {
+        device: DeviceId,
+        epoch: Epoch,
+        acknowledged: Sequence,
+        reply: oneshot::Sender<HelloOutcome>,
+    },
 }
 
 /// The maximum number of queued messages, which bounds the queue's own memory.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use protocol::token::TOKEN_BYTES;
 use protocol::{CodeId, Direction, PlaceId, Punch, Scanned, Verdict};
 
 protocol::numbered! {
@@ -51,21 +52,44 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PunchDigest(NonZeroU32);
 
+/// The bytes of the fields beside the scan that a device must repeat.
+const REPEATED_BYTES: usize = 14;
+
+/// Returns the fields beside the scan that a device must repeat, with the number of the scan's kind.
+fn repeated(kind: u8, punch: &Punch) -> [u8; REPEATED_BYTES] {
+    let mut bytes = [0; REPEATED_BYTES];
+    bytes[0] = kind;
+    bytes[1] = punch.direction.number();
+    bytes[2..6].copy_from_slice(&punch.place.0.to_le_bytes());
+    bytes[6..].copy_from_slice(&punch.device_time_ms.to_le_bytes());
+    bytes
+}
+
 impl PunchDigest {
     /// Computes the digest of a punch.
     pub fn of(punch: &Punch) -> Self {
         let (kind, scanned) = match &punch.scanned {
-            Scanned::Token(token) => (1, crc32c::crc32c(token)),
+            Scanned::Token(token) => return Self::of_token(token, &repeated(1, punch)),
             Scanned::Text(text) => (2, crc32c::crc32c(text.as_bytes())),
             Scanned::SignedIn(code) => (3, crc32c::crc32c(&code.get().to_le_bytes())),
             Scanned::Nothing => (4, 0),
         };
-        let mut rest = [0; 14];
-        rest[0] = kind;
-        rest[1] = punch.direction.number();
-        rest[2..6].copy_from_slice(&punch.place.0.to_le_bytes());
-        rest[6..].copy_from_slice(&punch.device_time_ms.to_le_bytes());
-        Self::from_number(crc32c::crc32c_append(scanned, &rest)).unwrap_or(Self(NonZeroU32::MIN))
+        Self::new(crc32c::crc32c_append(scanned, &repeated(kind, punch)))
+    }
+
+    /// Computes the digest of a token and the rest in one go, which most punches need: four words where they are aligned.
+    fn of_token(token: &[u8; TOKEN_BYTES], rest: &[u8; REPEATED_BYTES]) -> Self {
+        #[repr(align(8))]
+        struct Words([u8; TOKEN_BYTES + REPEATED_BYTES]);
+        let mut words = Words([0; TOKEN_BYTES + REPEATED_BYTES]);
+        words.0[..TOKEN_BYTES].copy_from_slice(token);
+        words.0[TOKEN_BYTES..].copy_from_slice(rest);
+        Self::new(crc32c::crc32c(&words.0))
+    }
+
+    /// Makes a digest of a checksum; 0 means none on disk.
+    fn new(checksum: u32) -> Self {
+        Self::from_number(checksum).unwrap_or(Self(NonZeroU32::MIN))
     }
 
     /// Returns the digest with that number on disk; `None` for 0.

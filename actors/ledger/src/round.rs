@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use super::format::{Entry, Mark};
 use super::lookup::{AfterLookup, Lookup, number_used};
 use super::marks::{HelloRefusal, Marks, RunCheck};
-use super::seek::Wanted;
 use super::port::{Append, Reply};
+use super::seek::Wanted;
 use super::{AppendOutcome, HelloOutcome, Message, RecordedRun, Run};
 
 /// An answer that waits for the sync.

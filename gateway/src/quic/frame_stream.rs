@@ -48,7 +48,9 @@ impl FrameStream {
         let mut many: [Bytes; MANY] = std::array::from_fn(|_| Bytes::new());
         let now = pin!(self.receive.read_chunks(&mut many)).poll(&mut Context::from_waker(Waker::noop()));
         match now {
-            Poll::Ready(Ok(Some(arrived))) => many[..arrived].iter().for_each(|chunk| self.frames.push(chunk)),
+            Poll::Ready(Ok(Some(arrived))) => {
+                many[..arrived].iter().for_each(|chunk| self.frames.push(chunk))
+            }
             // The stream itself remembers its end.
             Poll::Ready(Ok(None)) | Poll::Pending => {}
             Poll::Ready(Err(error)) => self.failed = Some(error),
