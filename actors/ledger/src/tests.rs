@@ -9,6 +9,7 @@ mod forgetting;
 mod full;
 mod lookups;
 mod passages;
+mod port;
 mod power;
 mod repeats;
 mod simulated;
