@@ -33,20 +33,8 @@ pub(super) struct Segment<F> {
     pub(super) digest: digest::Context,
 }
 
-/// Memory that is used for batch after batch: a batch of megabytes would otherwise cost a page fault for each of its pages.
-#[derive(Default)]
-pub(super) struct Buffers {
-    /// A step of preallocation.
-    zeros: Vec<u8>,
-    /// Entries, then sealed.
-    body: Vec<u8>,
-    /// The batch as it is written.
-    batch: Vec<u8>,
-}
-
 /// The log, open for writing.
 pub(super) struct Log<D: Disk> {
-    pub(super) buffers: Buffers,
     pub(super) disk: D,
     pub(super) keys: DayKeys,
     pub(super) marks: Marks,
@@ -127,13 +115,10 @@ impl<D: Disk> Log<D> {
         let needed = segment.end + batch_bytes;
         if needed > segment.allocated {
             let target = needed.next_multiple_of(ALLOCATION_BYTES);
-            self.buffers.zeros.resize(ALLOCATION_BYTES as usize, 0);
-            while segment.allocated < target {
-                let step = (target - segment.allocated).min(ALLOCATION_BYTES);
-                write_all_at(&mut segment.file, &self.buffers.zeros[..step as usize], segment.allocated)
-                    .map_err(|error| CommitError::reserving(error, &name))?;
-                segment.allocated += step;
-            }
+            let zeros = vec![0; (target - segment.allocated) as usize];
+            write_all_at(&mut segment.file, &zeros, segment.allocated)
+                .map_err(|error| CommitError::reserving(error, &name))?;
+            segment.allocated = target;
         }
         Ok(())
     }
@@ -145,15 +130,14 @@ impl<D: Disk> Log<D> {
         marks: &[Mark],
         at: &Reading,
     ) -> Result<u64, CommitError> {
-        self.encode(entries, marks, at).map_err(CommitError::Poison)?;
-        let bytes = &self.buffers.batch;
+        let bytes = self.encode(entries, marks, at).map_err(CommitError::Poison)?;
         let name = segment_name(self.segment.number);
         let segment = &mut self.segment;
-        write_all_at(&mut segment.file, bytes, segment.end)
+        write_all_at(&mut segment.file, &bytes, segment.end)
             .map_err(|error| CommitError::Poison(LedgerError::io("writing", &name)(error)))?;
         uninterrupted(|| segment.file.sync())
             .map_err(|error| CommitError::Poison(LedgerError::io("syncing", &name)(error)))?;
-        segment.digest.update(bytes);
+        segment.digest.update(&bytes);
         segment.end += bytes.len() as u64;
         segment.allocated = segment.allocated.max(segment.end);
         self.confirmed_lsn = self.lsn;
@@ -185,10 +169,8 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// Encodes a batch into its buffer.
-    fn encode(&mut self, entries: &[Entry], marks: &[Mark], at: &Reading) -> Result<(), LedgerError> {
-        let mut body = std::mem::take(&mut self.buffers.body);
-        body.clear();
+    fn encode(&mut self, entries: &[Entry], marks: &[Mark], at: &Reading) -> Result<Vec<u8>, LedgerError> {
+        let mut body = Vec::new();
         if at.doubt.is_some() {
             Entry::Clock { wall_ms: at.wall_ms }.encode(&mut body);
         }
@@ -203,10 +185,9 @@ impl<D: Disk> Log<D> {
         };
         let associated = format::batch_associated(&header, marks, body.len());
         self.keys.seal(header.day, header.nonce, &associated, &mut body)?;
-        self.buffers.batch.clear();
-        format::assemble_batch(&associated, &body, &mut self.buffers.batch);
-        self.buffers.body = body;
-        Ok(())
+        let mut bytes = Vec::with_capacity(format::batch_bytes(marks.len(), body.len()));
+        format::assemble_batch(&associated, &body, &mut bytes);
+        Ok(bytes)
     }
 
     /// Returns the day whose key seals a batch written at that time. It is an undated day while the clock has not been believed in this

@@ -11,7 +11,7 @@ use runtime::clock::Reading;
 use super::deletions::{Forgotten, forgotten};
 use super::disk::{Disk, DiskFile, put_in_place, replace, uninterrupted, write_all_at};
 use super::format::{Batch, DIGEST_BYTES, Entry, Mark, SegmentHeader};
-use super::log::{self, Buffers, CommitError, Log, create_segment};
+use super::log::{self, CommitError, Log, create_segment};
 use super::marks::Marks;
 use super::min_lsn::MinLsn;
 use super::reserve::Reserve;
@@ -51,7 +51,6 @@ pub(super) fn recover<D: Disk>(
     };
     min_lsn.check(opened.segment.number, opened.lsn)?;
     let mut log = Log {
-        buffers: Buffers::default(),
         disk,
         keys,
         marks: opened.marks,
