@@ -3,9 +3,12 @@
 pub(crate) mod enrolments;
 pub(crate) mod shifts;
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
+use rusqlite::ToSql;
+use rusqlite::types::FromSql;
 
 use crate::{Registry, RegistryError, is_conflict};
 
@@ -51,6 +54,22 @@ impl Registry {
     /// Returns every device, in the order of their numbers.
     pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
         let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE id > ?1 ORDER BY id", 0)?;
+        self.rows_of(ids)
+    }
+
+    /// Returns the devices with exactly this name, in the order of their numbers.
+    pub fn devices_named(&self, name: &str) -> Result<Vec<DeviceRow>, RegistryError> {
+        let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE name = ?1 ORDER BY id", name)?;
+        self.rows_of(ids)
+    }
+
+    /// Returns the number of devices that have a certificate and are not revoked.
+    pub fn devices_enrolled(&self) -> Result<usize, RegistryError> {
+        let sql = "SELECT count(*) FROM devices WHERE revoked = 0 AND certificate_serial IS NOT NULL";
+        Ok(self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as usize)
+    }
+
+    fn rows_of(&self, ids: Vec<i64>) -> Result<Vec<DeviceRow>, RegistryError> {
         let device =
             |id| self.device(DeviceId(id as u64))?.ok_or_else(|| RegistryError::missing("device", id));
         ids.into_iter().map(device).collect()
@@ -96,7 +115,9 @@ impl Registry {
 
     /// Adds the pages' own device to each region that has none.
     pub fn add_portals(&mut self) -> Result<(), RegistryError> {
-        let known: Vec<DeviceId> = self.devices()?.into_iter().map(|row| row.id).collect();
+        let own: Vec<i64> =
+            self.numbers("SELECT id FROM devices WHERE id >= ?1 ORDER BY id", OWN_FROM as i64)?;
+        let known: HashSet<DeviceId> = own.into_iter().map(|id| DeviceId(id as u64)).collect();
         let portal = |region: RegionId| DeviceRow {
             id: portal_of(region),
             class: DeviceClass::Portal,
@@ -128,9 +149,10 @@ impl Registry {
         self.transaction(|registry| {
             devices.iter().try_for_each(|device| registry.insert_device(device))?;
             tokens.iter().try_for_each(|&(device, hash, expires_s)| {
-                registry
-                    .connection
-                    .execute("DELETE FROM enrolments WHERE device = ?1", [outside(device)?])?;
+                let mut forget =
+                    registry.connection.prepare_cached("DELETE FROM enrolments WHERE device = ?1")?;
+                forget.execute([outside(device)?])?;
+                drop(forget);
                 registry.create_enrolment(device, hash, expires_s)
             })
         })
@@ -206,7 +228,7 @@ impl Registry {
         })
     }
 
-    fn numbers<T: rusqlite::types::FromSql>(&self, sql: &str, of: i64) -> Result<Vec<T>, RegistryError> {
+    fn numbers<T: FromSql>(&self, sql: &str, of: impl ToSql) -> Result<Vec<T>, RegistryError> {
         let mut query = self.connection.prepare_cached(sql)?;
         Ok(query.query_map([of], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }

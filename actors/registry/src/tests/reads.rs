@@ -176,3 +176,17 @@ fn one_device_or_place_is_read_in_as_many_steps_in_a_large_city_as_in_a_small_on
     }
     assert_eq!(registry.device(DeviceId(4_000)).unwrap(), None);
 }
+
+#[test]
+fn a_device_is_found_by_its_name_in_as_many_steps_among_many_as_among_few() {
+    let (_directory, mut registry) = fresh();
+    let (mut taken, mut last) = (Vec::new(), 0);
+    for devices in [100, 5_000] {
+        registry.add_devices(&(last + 1..=devices).map(device).collect::<Vec<_>>()).unwrap();
+        last = devices;
+        let (found, steps) = steps(&registry, |reader| reader.devices_named("gate 77"));
+        assert_eq!(found.unwrap(), [device(77)]);
+        taken.push(steps);
+    }
+    assert!(taken[0] > 0 && taken[1] <= taken[0] + 4, "{taken:?} steps");
+}

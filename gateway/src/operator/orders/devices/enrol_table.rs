@@ -91,7 +91,7 @@ impl RegistryChange for Ordered<EnrolDevices> {
 
     fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Vec<Enrolled>> {
         let (registry, EnrolDevices { devices, check }) = (registrar.registry(), self.order);
-        let (regions, there) = (registry.regions()?, registry.devices()?);
+        let regions = registry.regions()?;
         let (mut wrong, mut enrolled, mut new) = (twins(&devices), Vec::new(), Vec::new());
         let (mut last, mut tokens) = (registry.last_device()?, Vec::new());
         let expires_s = self.now_s + ENROLMENT_S;
@@ -103,7 +103,9 @@ impl RegistryChange for Ordered<EnrolDevices> {
                     continue;
                 }
             };
-            let known = there.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
+            // By its name, so that the cost of a table does not grow with the devices on record.
+            let named = registry.devices_named(&row.name)?;
+            let known = named.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
             let id = known.map_or_else(
                 || {
                     last += 1;
