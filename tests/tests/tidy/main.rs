@@ -2,6 +2,7 @@
 //! beginnings of files, and forbidden words. The checks of clippy and rustfmt are not repeated.
 
 mod dependencies;
+mod floor;
 mod imports;
 mod knots;
 mod traces;
