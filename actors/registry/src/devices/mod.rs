@@ -50,11 +50,28 @@ pub struct DeviceRow {
     pub not_after_s: u64,
 }
 
+const DEVICE_COLUMNS: &str = "SELECT id, class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial FROM devices";
+
+impl DeviceRow {
+    fn add_region(&mut self, region: u16) {
+        self.regions.push(RegionId(region));
+    }
+
+    /// Adds a place, unless the device speaks for all.
+    fn add_place(&mut self, place: u32) {
+        self.places.iter_mut().for_each(|places| places.push(PlaceId(place)));
+    }
+}
+
 impl Registry {
     /// Returns every device, in the order of their numbers.
     pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
-        let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE id > ?1 ORDER BY id", 0)?;
-        self.rows_of(ids)
+        let mut devices = self.device_rows(&format!("{DEVICE_COLUMNS} ORDER BY id"), [])?;
+        let regions = "SELECT device, region FROM device_regions ORDER BY device, region";
+        self.add_rights(&mut devices, regions, DeviceRow::add_region)?;
+        let places = "SELECT device, place FROM device_places ORDER BY device, place";
+        self.add_rights(&mut devices, places, DeviceRow::add_place)?;
+        Ok(devices)
     }
 
     /// Returns the devices with exactly this name, in the order of their numbers.
@@ -77,28 +94,61 @@ impl Registry {
 
     /// Returns the device with this number.
     pub fn device(&self, id: DeviceId) -> Result<Option<DeviceRow>, RegistryError> {
-        let sql = "SELECT class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial
-            FROM devices WHERE id = ?1";
-        let mut query = self.connection.prepare_cached(sql)?;
         let number = number(id)?;
-        let mut rows = query.query([number])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
+        let found = self.device_rows(&format!("{DEVICE_COLUMNS} WHERE id = ?1"), [number])?.pop();
+        let Some(mut device) = found else { return Ok(None) };
         let regions: Vec<u16> =
             self.numbers("SELECT region FROM device_regions WHERE device = ?1 ORDER BY region", number)?;
         let places: Vec<u32> =
             self.numbers("SELECT place FROM device_places WHERE device = ?1 ORDER BY place", number)?;
-        let all_places: bool = row.get(2)?;
-        Ok(Some(DeviceRow {
-            id,
-            class: DeviceClass::from_number(row.get(0)?).ok_or(RegistryError::Damaged { what: "device" })?,
-            name: row.get(1)?,
-            regions: regions.into_iter().map(RegionId).collect(),
-            places: (!all_places).then(|| places.into_iter().map(PlaceId).collect()),
-            certificate_serial: row.get(3)?,
-            previous_serial: row.get(6)?,
-            revoked: row.get(4)?,
-            not_after_s: row.get::<_, i64>(5)? as u64,
-        }))
+        regions.into_iter().for_each(|region| device.add_region(region));
+        places.into_iter().for_each(|place| device.add_place(place));
+        Ok(Some(device))
+    }
+
+    /// Reads pairs of a device and a right, and adds each to its row. Both are in the order of the devices.
+    fn add_rights<T: FromSql>(
+        &self,
+        devices: &mut [DeviceRow],
+        sql: &str,
+        add: fn(&mut DeviceRow, T),
+    ) -> Result<(), RegistryError> {
+        let (mut query, mut at) = (self.connection.prepare_cached(sql)?, 0);
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let (device, right) = (DeviceId(row.get::<_, i64>(0)? as u64), row.get(1)?);
+            at += devices[at..].iter().take_while(|row| row.id < device).count();
+            if let Some(found) = devices.get_mut(at).filter(|row| row.id == device) {
+                add(found, right);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads devices without their regions and places.
+    fn device_rows(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<DeviceRow>, RegistryError> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        let (mut rows, mut devices) = (query.query(parameters)?, Vec::new());
+        while let Some(row) = rows.next()? {
+            let all_places: bool = row.get(3)?;
+            let class = DeviceClass::from_number(row.get(1)?);
+            devices.push(DeviceRow {
+                id: DeviceId(row.get::<_, i64>(0)? as u64),
+                class: class.ok_or(RegistryError::Damaged { what: "device" })?,
+                name: row.get(2)?,
+                regions: Vec::new(),
+                places: (!all_places).then(Vec::new),
+                certificate_serial: row.get(4)?,
+                previous_serial: row.get(7)?,
+                revoked: row.get(5)?,
+                not_after_s: row.get::<_, i64>(6)? as u64,
+            });
+        }
+        Ok(devices)
     }
 
     /// Returns the highest device number outside the gateway's own; 0 if there is none.
