@@ -127,22 +127,18 @@ fn sessions_read_on_while_devices_and_places_come_and_none_reads_on_after_its_re
     let (fleet, revoked) =
         (Fleet::new(Places::from_iter([(PlaceId(10), RegionId(1))])), AtomicBool::new(false));
     fleet.reload([rights(1, false), rights(2, false)]);
-    // Until the revocation has returned every read succeeds; from then on none does.
-    let session = |device| {
-        let mut entry = fleet.enter(DeviceId(device), "aa", shown(1, 60)).unwrap();
-        loop {
-            let is_over = revoked.load(Ordering::Acquire);
-            let read = entry.rights();
-            let Ok(rights) = read else {
-                return assert_eq!(entry.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
-            };
-            assert!(!is_over, "device {device} reads on after its revocation");
-            assert_eq!(rights.device, DeviceId(device));
-            assert_eq!(fleet.places().first_denied(&rights, RegionId(1), [PlaceId(10)]), None);
-        }
+    let enter = |device| fleet.enter(DeviceId(device), "aa", shown(1, 60)).unwrap();
+    // Until the revocation begins every read succeeds; once it has returned none does.
+    let session = |device, entry: &Entry| loop {
+        let is_over = revoked.load(Ordering::Acquire);
+        let Ok(rights) = entry.rights() else { break };
+        assert!(!is_over, "device {device} reads on after its revocation");
+        assert_eq!(rights.device, DeviceId(device));
+        assert_eq!(fleet.places().first_denied(&rights, RegionId(1), [PlaceId(10)]), None);
     };
+    let mut entries = [1, 2].map(|device| (device, enter(device)));
     thread::scope(|scope| {
-        let sessions = [1, 2].map(|device| scope.spawn(move || session(device)));
+        let sessions = entries.each_ref().map(|(device, entry)| scope.spawn(move || session(*device, entry)));
         for number in 0..ADDED {
             fleet.put(rights(u64::from(number) + 1_000, false));
             fleet.add_place(PlaceId(number + 1_000), RegionId(1));
@@ -151,6 +147,9 @@ fn sessions_read_on_while_devices_and_places_come_and_none_reads_on_after_its_re
         revoked.store(true, Ordering::Release);
         sessions.into_iter().for_each(|session| session.join().expect("its reads hold"));
     });
+    for (_, entry) in &mut entries {
+        assert_eq!(entry.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
+    }
     assert_eq!(fleet.connected(), 0);
 }
 

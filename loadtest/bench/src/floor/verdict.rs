@@ -1,4 +1,4 @@
-//! What a run may say: a figure of the gateway is above or below another one, unless the machine moved more than that. Pure.
+//! The verdict of a run: a figure of the gateway is above or below another one, unless the machine moved by more than that. Pure.
 
 use std::fmt;
 

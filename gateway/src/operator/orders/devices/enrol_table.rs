@@ -1,6 +1,7 @@
 //! The order that enrols the devices of a table: all of them, or none.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;
@@ -94,7 +95,7 @@ impl RegistryChange for Ordered<EnrolDevices> {
         let regions = registry.regions()?;
         let (mut wrong, mut enrolled, mut new) = (twins(&devices), Vec::new(), Vec::new());
         let (mut last, mut tokens) = (registry.last_device()?, Vec::new());
-        let expires_s = self.now_s + ENROLMENT_S;
+        let (mut names, expires_s) = (HashMap::new(), self.now_s + ENROLMENT_S);
         for device in &devices {
             let row = match device.row(registry, &regions) {
                 Ok(row) => row,
@@ -103,8 +104,11 @@ impl RegistryChange for Ordered<EnrolDevices> {
                     continue;
                 }
             };
-            // By its name, so that the cost of a table does not grow with the devices on record.
-            let named = registry.devices_named(&row.name)?;
+            // Each name is read once, so that the cost of a table does not grow with the devices on record.
+            let named = match names.entry(row.name.clone()) {
+                Entry::Occupied(named) => named.into_mut(),
+                Entry::Vacant(new) => new.insert(registry.devices_named(&row.name)?),
+            };
             let known = named.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
             let id = known.map_or_else(
                 || {
