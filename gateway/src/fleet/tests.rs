@@ -1,4 +1,4 @@
-//! The fleet's tests: who enters, what closes a connection, and changes beside sessions that read.
+//! The fleet's tests: connections that enter, the reasons that close one, and changes beside sessions that read.
 
 use std::sync::atomic::AtomicBool;
 use std::thread;

@@ -1,5 +1,5 @@
-//! `loadtest sums`: cores, memory and disk of a city or a province, computed from measured costs. `floor` measures the costs; the README's
-//! page of sums has the reasons for the cases. Pure.
+//! `loadtest sums`: cores, memory and disk of a city or a province, computed from measured costs. `floor` measures the costs; SUMS.md has
+//! the reasons for the cases. Pure.
 
 use std::fmt::Write;
 

@@ -60,15 +60,26 @@ impl Server<'_> {
 impl<'a> Bench<'a> {
     /// Measures with each number of connections.
     pub(super) async fn all(&self) -> anyhow::Result<Vec<Measured>> {
-        let mut measured = Vec::new();
+        let (mut measured, idle_mib) = (Vec::new(), self.memory_mib());
         for &devices in &self.options.devices {
-            measured.push(self.measure(devices).await.with_context(|| format!("{devices} connections"))?);
+            let one = self.measure(devices, idle_mib).await;
+            measured.push(one.with_context(|| format!("{devices} connections"))?);
         }
         Ok(measured)
     }
 
-    async fn measure(&self, devices: u32) -> anyhow::Result<Measured> {
-        let (mut sides, connection_kib) = self.connect(devices).await?;
+    /// Returns the memory of the gateway, the first of two.
+    fn memory_mib(&self) -> Option<f64> {
+        self.gateways[0].process.and_then(cpu::memory_mib)
+    }
+
+    /// Measures with that many connections. `idle_mib` is the gateway's memory before the run: what is left by earlier connections is
+    /// used again and belongs to these.
+    async fn measure(&self, devices: u32, idle_mib: Option<f64>) -> anyhow::Result<Measured> {
+        let mut sides = self.connect(devices).await?;
+        let grown = idle_mib.zip(self.memory_mib()).map(|(before, after)| (after - before) * 1024.0);
+        let connection_kib =
+            grown.filter(|_| devices >= CONNECTIONS_WEIGHED_MIN).map(|kib| kib / f64::from(devices));
         let mut probe = Probe::create(&self.gateways[0].fleet.data)?;
         let mut rounds = Vec::new();
         for number in 0..self.options.rounds {
@@ -98,23 +109,17 @@ impl<'a> Bench<'a> {
         Rc::new(people.iter().take(TOKENS_MAX).map(|person| self.tokens.scan(person, now_s)).collect())
     }
 
-    /// Connects all sides, the echo first; returns them with the gateway's memory for each connection, KiB.
-    async fn connect(&self, devices: u32) -> anyhow::Result<(Vec<Side<'a>>, Option<f64>)> {
+    /// Connects all sides, the echo first.
+    async fn connect(&self, devices: u32) -> anyhow::Result<Vec<Side<'a>>> {
         let clients = self.clients(&self.gateways[0].fleet, devices, true).await;
         let clients = clients.context("connecting to the echo")?;
         let mut sides = vec![Side { server: Server::Echo(self.echo), clients }];
-        let mut weighed = None;
         for gateway in self.gateways {
-            let memory = || gateway.process.and_then(cpu::memory_mib);
-            let before = memory();
             let clients = self.clients(&gateway.fleet, devices, false).await;
             let clients = clients.context("connecting to the gateway")?;
-            let grown =
-                before.zip(memory()).map(|(before, after)| (after - before) * 1024.0 / f64::from(devices));
-            weighed = weighed.or(grown.filter(|_| devices >= CONNECTIONS_WEIGHED_MIN));
             sides.push(Side { server: Server::Gateway(gateway), clients });
         }
-        Ok((sides, weighed))
+        Ok(sides)
     }
 
     async fn clients(&self, fleet: &Fleet, devices: u32, to_echo: bool) -> anyhow::Result<Vec<Client>> {

@@ -97,7 +97,7 @@ fn grown(measured: &[Measured]) -> String {
         .to_owned();
     let _ = writeln!(
         text,
-        "  {:>11}{:>13}{:>10}{:>28}{:>10}{:>10}{:>12}",
+        "  {:>11}{:>13}{:>10}{:>28}{:>10}{:>10}{:>15}",
         "connections", "gateway µs", "echo µs", "gateway of echo", "gateway", "echo", "gateway/echo"
     );
     for one in growth(measured) {
@@ -105,7 +105,7 @@ fn grown(measured: &[Measured]) -> String {
         let ratio = format!("{median:.2} ({low:.2} to {high:.2})");
         let _ = writeln!(
             text,
-            "  {:>11}{:>13.2}{:>10.2}{ratio:>28}{:>10.2}{:>10.2}{:>12.2}",
+            "  {:>11}{:>13.2}{:>10.2}{ratio:>28}{:>10.2}{:>10.2}{:>15.2}",
             one.devices,
             one.gateway_us.median,
             one.echo_us.median,

@@ -40,13 +40,15 @@ pub enum Verdict {
 impl Verdict {
     /// Compares the median of each round's ratio with `reference`. `echo` is the same figure of the echo in each round.
     pub fn of(ratios: &[f64], reference: f64, echo: &[f64]) -> Option<Self> {
-        let (ratio, noise) = (Spread::of(ratios.iter().copied())?, noise(echo)?);
-        let effect = ratio.median / reference - 1.0;
-        Some(match (ratios.len(), effect) {
-            (rounds, _) if rounds < ROUNDS_MIN => Self::TooFew { rounds },
-            _ if noise > effect.abs() => Self::TooNoisy { noise, effect: effect.abs() },
-            (_, effect) if effect >= 0.0 => Self::Above { effect },
-            (_, effect) => Self::Below { effect: -effect },
+        let ratio = Spread::of(ratios.iter().copied())?;
+        if ratios.len() < ROUNDS_MIN {
+            return Some(Self::TooFew { rounds: ratios.len() });
+        }
+        let (noise, effect) = (noise(echo)?, ratio.median / reference - 1.0);
+        Some(match effect {
+            effect if noise > effect.abs() => Self::TooNoisy { noise, effect: effect.abs() },
+            effect if effect >= 0.0 => Self::Above { effect },
+            effect => Self::Below { effect: -effect },
         })
     }
 }
@@ -70,9 +72,9 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Returns the spread of a figure over the rounds: (highest - lowest) / median; `None` without figures.
+/// Returns the spread of a figure over the rounds: (highest - lowest) / median; `None` if there are not two of them.
 pub fn noise(each: &[f64]) -> Option<f64> {
-    let spread = Spread::of(each.iter().copied())?;
+    let spread = Spread::of(each.iter().copied()).filter(|_| each.len() > 1)?;
     Some((spread.high - spread.low) / spread.median)
 }
 
@@ -109,6 +111,7 @@ mod tests {
     fn few_rounds_say_nothing_and_neither_does_none() {
         assert_eq!(Verdict::of(&[2.0; 6], 1.0, &[1.0; 6]), Some(Verdict::TooFew { rounds: 6 }));
         assert_eq!(Verdict::of(&[], 1.0, &[]), None);
+        assert_eq!((noise(&[1.0]), noise(&[1.0, 1.0])), (None, Some(0.0)), "one round cannot move");
         let text = Verdict::TooNoisy { noise: 0.31, effect: 0.12 }.to_string();
         assert!(text.starts_with("too noisy: the echo alone moved by 31 %, the effect is 12 %"), "{text}");
     }
