@@ -14,11 +14,21 @@ use crate::reload::{Behind, Source};
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::{check, command, generate, telemetry};
 
+/// The version with the build that it is of.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("CHANGTONG_PROFILE"),
+    ", commit ",
+    env!("CHANGTONG_COMMIT"),
+    ")"
+);
+
 /// Changtong Gateway: checkpoint devices stream punches over QUIC, each gets a durable verdict.
 ///
 /// Without a command it runs the development city.
 #[derive(clap::Parser)]
-#[command(name = "changtong", version, about)]
+#[command(name = "changtong", version, long_version = VERSION, about)]
 pub(crate) struct Cli {
     /// The level of the log: error, warn, info, debug, or a filter such as gateway=debug; instead of what a configuration says.
     #[arg(long, global = true)]

@@ -1,15 +1,20 @@
 //! The devices and their rights, in memory. The registry is the source: the process reads it with [`Fleet::reload`] at start, and orders
 //! of operators read one device or place after each change. Each session registers here, so that a revocation, or a newer connection of
-//! the same device, ends the session in effect.
+//! the same device, ends the session in effect. No lock is shared by all devices: a session keeps its device's cell, and a change of one
+//! device or place costs the same however many there are.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use protocol::{DeviceClass, DeviceId, ErrorCode, PlaceId, RegionId};
 use registry::DeviceRow;
-use runtime::clock;
+use runtime::{clock, lock};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
@@ -56,21 +61,55 @@ impl Rights {
     }
 }
 
-/// Which region each place lies in.
+/// Which region each place lies in; clones share one table.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(HashMap<PlaceId, RegionId>);
+pub(crate) struct Places(Arc<DashMap<PlaceId, RegionId, RandomState>>);
 
 impl Places {
-    /// Reports whether the device may send for that place, and the place lies in that region.
-    pub(crate) fn allow(&self, rights: &Rights, place: PlaceId, region: RegionId) -> bool {
-        self.0.get(&place) == Some(&region) && rights.allows_place(place)
+    /// Adds one place, or moves it to another region. Readers of other places notice nothing.
+    pub(crate) fn add(&self, place: PlaceId, region: RegionId) {
+        self.0.insert(place, region);
+    }
+
+    /// Returns the index of the first of these places that the device may not send for, or that does not lie in the region. A place that
+    /// repeats is looked up once.
+    pub(crate) fn first_denied(
+        &self,
+        rights: &Rights,
+        region: RegionId,
+        places: impl IntoIterator<Item = PlaceId>,
+    ) -> Option<usize> {
+        let mut last = None;
+        places.into_iter().position(|place| {
+            let is_allowed = last == Some(place) || self.allow(rights, place, region);
+            last = Some(place);
+            !is_allowed
+        })
+    }
+
+    fn allow(&self, rights: &Rights, place: PlaceId, region: RegionId) -> bool {
+        self.0.get(&place).is_some_and(|lies_in| *lies_in == region) && rights.allows_place(place)
     }
 }
 
 impl FromIterator<(PlaceId, RegionId)> for Places {
     fn from_iter<I: IntoIterator<Item = (PlaceId, RegionId)>>(places: I) -> Self {
-        Self(places.into_iter().collect())
+        Self(Arc::new(places.into_iter().collect()))
     }
+}
+
+/// One device's cell: its sessions keep it, and a change of its rights is stored into it.
+struct Device {
+    rights: ArcSwap<Rights>,
+    presence: Mutex<Presence>,
+}
+
+/// The connection of a device.
+#[derive(Default)]
+struct Presence {
+    live: Option<Live>,
+    /// The last time at which it was seen, if it has disconnected since the process began, milliseconds since 1970 UTC.
+    seen_ms: Option<u64>,
 }
 
 struct Live {
@@ -80,87 +119,94 @@ struct Live {
     chain: Vec<CertificateDer<'static>>,
 }
 
+impl Device {
+    fn new(rights: Rights) -> Arc<Self> {
+        Arc::new(Self { rights: ArcSwap::from_pointee(rights), presence: Mutex::default() })
+    }
+}
+
 #[derive(Default)]
-struct State {
-    devices: HashMap<DeviceId, Arc<Rights>>,
-    live: HashMap<DeviceId, Live>,
-    /// The last time at which a device that has disconnected was seen, milliseconds since 1970 UTC; only since the process began.
-    seen_ms: HashMap<DeviceId, u64>,
-    places: Arc<Places>,
-    entries: u64,
+struct Table {
+    devices: DashMap<DeviceId, Arc<Device>, RandomState>,
+    places: Places,
+    connected: AtomicUsize,
+    entries: AtomicU64,
 }
 
 /// The devices; clones share one table.
 #[derive(Clone, Default)]
-pub(crate) struct Fleet(Arc<RwLock<State>>);
+pub(crate) struct Fleet(Arc<Table>);
 
 impl Fleet {
-    /// Takes over what the registry says now. Live connections of devices that are gone or revoked are closed.
+    /// Creates a fleet without devices, in these places.
+    pub(crate) fn new(places: Places) -> Self {
+        Self(Arc::new(Table { places, ..Table::default() }))
+    }
+
+    /// Takes over what the registry says now. Live connections of devices that are gone or revoked are closed. Calls of this and of
+    /// [`Self::put`] must come one at a time.
     pub(crate) fn reload<R: Into<Rights>>(&self, rows: impl IntoIterator<Item = R>) {
-        let devices = rows.into_iter().map(|row| {
+        let mut gone: HashSet<DeviceId> = self.0.devices.iter().map(|device| *device.key()).collect();
+        for row in rows {
             let rights: Rights = row.into();
-            (rights.device, Arc::new(rights))
-        });
-        let devices: HashMap<_, _> = devices.collect();
-        self.write(|state| {
-            state.devices = devices;
-            let State { devices, live, .. } = state;
-            for (_, gone) in
-                live.extract_if(|device, _| devices.get(device).is_none_or(|rights| rights.revoked))
-            {
-                let _ = gone.close.send(ErrorCode::DeviceRevoked);
-            }
-        });
+            gone.remove(&rights.device);
+            self.put(rights);
+        }
+        for device in gone {
+            let Some((_, device)) = self.0.devices.remove(&device) else { continue };
+            // Sessions that keep the cell see it there.
+            let rights = Rights { revoked: true, ..Rights::clone(&device.rights.load()) };
+            self.set(&device, rights);
+        }
     }
 
     /// Takes over one device, new or changed. If it is revoked now, its live connection is closed.
     pub(crate) fn put(&self, row: impl Into<Rights>) {
-        let rights = Arc::new(row.into());
-        self.write(|state| {
-            if rights.revoked
-                && let Some(gone) = state.live.remove(&rights.device)
-            {
-                let _ = gone.close.send(ErrorCode::DeviceRevoked);
-            }
-            state.devices.insert(rights.device, rights);
-        });
+        let rights = row.into();
+        let known = self.device(rights.device);
+        match known {
+            Some(device) => self.set(&device, rights),
+            None => drop(self.0.devices.insert(rights.device, Device::new(rights))),
+        }
     }
 
-    /// Adds one place. The table is copied while readers use the old one: frames wait only for the exchange of a pointer. Calls must come
-    /// one at a time.
+    /// Stores the rights first: a connection that enters meanwhile is refused by them, or is there to be closed.
+    fn set(&self, device: &Device, rights: Rights) {
+        let revoked = rights.revoked;
+        device.rights.store(Arc::new(rights));
+        if revoked {
+            self.close(device, ErrorCode::DeviceRevoked, |_| true);
+        }
+    }
+
+    /// Adds one place.
     pub(crate) fn add_place(&self, place: PlaceId, region: RegionId) {
-        let mut places = Places::clone(&self.places());
-        places.0.insert(place, region);
-        self.reload_places(places);
-    }
-
-    /// Takes over the places.
-    pub(crate) fn reload_places(&self, places: Places) {
-        let places = Arc::new(places);
-        drop(self.write(|state| std::mem::replace(&mut state.places, places)));
+        self.0.places.add(place, region);
     }
 
     /// The number of connected devices.
     pub(crate) fn connected(&self) -> usize {
-        self.read(|state| state.live.len())
+        self.0.connected.load(Ordering::Relaxed)
     }
 
     /// Returns whether the device is connected, and the time at which it was last seen, milliseconds since 1970 UTC.
     pub(crate) fn seen(&self, device: DeviceId) -> (bool, Option<u64>) {
-        self.read(|state| match state.live.contains_key(&device) {
-            true => (true, Some(clock::now_ms())),
-            false => (false, state.seen_ms.get(&device).copied()),
-        })
+        let Some(device) = self.device(device) else { return (false, None) };
+        let presence = lock::lock(&device.presence);
+        match presence.live {
+            Some(_) => (true, Some(clock::now_ms())),
+            None => (false, presence.seen_ms),
+        }
     }
 
     /// Returns the rights of the device; `None` if it is not registered.
     pub(crate) fn rights(&self, device: DeviceId) -> Option<Arc<Rights>> {
-        self.read(|state| state.devices.get(&device).cloned())
+        self.device(device).map(|device| device.rights.load_full())
     }
 
     /// Returns the region of every place.
-    pub(crate) fn places(&self) -> Arc<Places> {
-        self.read(|state| Arc::clone(&state.places))
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
     }
 
     /// Checks that the certificate with this serial is still valid for the device, and returns the device's rights.
@@ -171,20 +217,16 @@ impl Fleet {
 
     /// Closes the live connections whose certificates are not believed (any more); the others notice nothing.
     pub(crate) fn keep_those(&self, is_believed: impl Fn(&[CertificateDer<'static>]) -> bool) {
-        // A signature each: not while sessions wait for the table.
-        let all = self.read(|state| {
-            let live = state.live.iter().map(|(device, live)| (*device, live.entry, live.chain.clone()));
-            live.collect::<Vec<_>>()
-        });
-        let gone: Vec<_> = all.into_iter().filter(|(_, _, chain)| !is_believed(chain)).collect();
-        self.write(|state| {
-            for (device, entry, _) in gone {
-                let is_it = state.live.get(&device).is_some_and(|live| live.entry == entry);
-                if let Some(live) = is_it.then(|| state.live.remove(&device)).flatten() {
-                    let _ = live.close.send(ErrorCode::CertificateWrong);
-                }
+        // A signature each: not while sessions wait for the table, or for the device.
+        let devices: Vec<_> = self.0.devices.iter().map(|device| Arc::clone(&device)).collect();
+        for device in devices {
+            let live =
+                |presence: &Presence| presence.live.as_ref().map(|live| (live.entry, live.chain.clone()));
+            let Some((entry, chain)) = live(&lock::lock(&device.presence)) else { continue };
+            if !is_believed(&chain) {
+                self.close(&device, ErrorCode::CertificateWrong, |live| live.entry == entry);
             }
-        });
+        }
     }
 
     /// Enters a connection whose certificate was verified and is good for so long; one that the device had before is replaced.
@@ -194,31 +236,36 @@ impl Fleet {
         serial: &str,
         (chain, good_for): (Vec<CertificateDer<'static>>, Duration),
     ) -> Result<Entry, ErrorCode> {
-        self.write(|state| {
-            let rights = state.devices.get(&device).ok_or(ErrorCode::DeviceUnknown)?;
-            rights.check_serial(serial)?;
-            state.entries += 1;
-            let (close, closed) = oneshot::channel();
-            if let Some(older) = state.live.insert(device, Live { entry: state.entries, close, chain }) {
-                let _ = older.close.send(ErrorCode::Replaced);
-            }
-            Ok(Entry { fleet: self.clone(), device, entry: state.entries, closed, good_for, ends: None })
-        })
+        let device = self.device(device).ok_or(ErrorCode::DeviceUnknown)?;
+        let (close, closed) = oneshot::channel();
+        let entry = self.0.entries.fetch_add(1, Ordering::Relaxed);
+        let mut presence = lock::lock(&device.presence);
+        device.rights.load().check_serial(serial)?;
+        match presence.live.replace(Live { entry, close, chain }) {
+            Some(older) => drop(older.close.send(ErrorCode::Replaced)),
+            None => drop(self.0.connected.fetch_add(1, Ordering::Relaxed)),
+        }
+        drop(presence);
+        Ok(Entry { fleet: self.clone(), device, entry, closed, good_for, ends: None })
     }
 
-    fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
-        f(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    fn device(&self, device: DeviceId) -> Option<Arc<Device>> {
+        self.0.devices.get(&device).map(|device| Arc::clone(&device))
     }
 
-    fn write<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
-        f(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+    /// Closes the device's live connection, if it is this one.
+    fn close(&self, device: &Device, code: ErrorCode, is_it: impl FnOnce(&Live) -> bool) {
+        if let Some(live) = lock::lock(&device.presence).live.take_if(|live| is_it(live)) {
+            self.0.connected.fetch_sub(1, Ordering::Relaxed);
+            let _ = live.close.send(code);
+        }
     }
 }
 
 /// A device's one connection; dropped with it.
 pub(crate) struct Entry {
     fleet: Fleet,
-    device: DeviceId,
+    device: Arc<Device>,
     entry: u64,
     closed: oneshot::Receiver<ErrorCode>,
     good_for: Duration,
@@ -238,142 +285,26 @@ impl Entry {
         }
     }
 
-    /// Returns the device's current rights; an error if it has been revoked since the last check.
-    pub(crate) fn rights(&self) -> Result<Arc<Rights>, ErrorCode> {
-        let rights = self.fleet.rights(self.device).ok_or(ErrorCode::DeviceRevoked)?;
+    /// Returns the device's current rights, without a look-up or a lock; an error if it has been revoked since the last check. Not to be
+    /// kept for longer than a frame.
+    pub(crate) fn rights(&self) -> Result<Guard<Arc<Rights>>, ErrorCode> {
+        let rights = self.device.rights.load();
         if rights.revoked { Err(ErrorCode::DeviceRevoked) } else { Ok(rights) }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let (device, entry) = (self.device, self.entry);
-        self.fleet.write(|state| {
-            // Not where a newer connection of the same device is in its place.
-            if state.live.get(&device).is_none_or(|live| live.entry == entry) {
-                state.live.remove(&device);
-                state.seen_ms.insert(device, clock::now_ms());
+        let mut presence = lock::lock(&self.device.presence);
+        // Not where a newer connection of the same device is in its place.
+        if presence.live.as_ref().is_none_or(|live| live.entry == self.entry) {
+            if presence.live.take().is_some() {
+                self.fleet.0.connected.fetch_sub(1, Ordering::Relaxed);
             }
-        });
+            presence.seen_ms = Some(clock::now_ms());
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fleet() -> Fleet {
-        let fleet = Fleet::default();
-        fleet.reload([rights(1, false), rights(2, true)]);
-        fleet
-    }
-
-    fn rights(device: u64, revoked: bool) -> Rights {
-        Rights {
-            device: DeviceId(device),
-            class: DeviceClass::Gate,
-            regions: vec![RegionId(1)],
-            places: Some(vec![PlaceId(10)]),
-            certificates: vec!["aa".to_owned()],
-            revoked,
-        }
-    }
-
-    /// Signed by an authority of that name, good for so long.
-    fn shown(authority: u8, good_s: u64) -> (Vec<CertificateDer<'static>>, Duration) {
-        (vec![vec![authority].into()], Duration::from_secs(good_s))
-    }
-
-    #[tokio::test]
-    async fn a_connection_ends_with_its_certificate() {
-        let fleet = Fleet::default();
-        fleet.reload([rights(1, false), rights(3, false)]);
-        let mut over = fleet.enter(DeviceId(1), "aa", shown(1, 0)).unwrap();
-        let mut good = fleet.enter(DeviceId(3), "aa", shown(1, 3_600)).unwrap();
-        tokio::select! {
-            biased;
-            code = good.closed() => panic!("it is good for an hour, and was closed with {}", code.name()),
-            code = over.closed() => assert_eq!(code, ErrorCode::CertificateWrong),
-        }
-    }
-
-    #[test]
-    fn another_authority_closes_those_it_has_not_signed_and_leaves_the_others() {
-        let fleet = Fleet::default();
-        fleet.reload([rights(1, false), rights(3, false)]);
-        let mut old = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
-        let mut new = fleet.enter(DeviceId(3), "aa", shown(2, 60)).unwrap();
-        fleet.keep_those(|chain| chain[0][..] == [2]);
-        assert_eq!(old.closed.try_recv(), Ok(ErrorCode::CertificateWrong));
-        assert!(new.closed.try_recv().is_err());
-    }
-
-    #[test]
-    fn only_the_registered_certificate_of_a_device_in_good_standing_enters() {
-        let fleet = fleet();
-        for (device, serial, expected) in [
-            (1, "aa", Ok(())),
-            (1, "bb", Err(ErrorCode::DeviceRevoked)),
-            (2, "aa", Err(ErrorCode::DeviceRevoked)),
-            (3, "aa", Err(ErrorCode::DeviceUnknown)),
-        ] {
-            assert_eq!(
-                fleet.enter(DeviceId(device), serial, shown(1, 60)).map(|_| ()),
-                expected,
-                "device {device} serial {serial}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_newer_connection_replaces_and_a_revocation_closes() {
-        let fleet = fleet();
-        let mut first = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
-        let mut second = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
-        assert_eq!(first.closed.try_recv(), Ok(ErrorCode::Replaced));
-        drop(first);
-        fleet.reload([rights(1, true)]);
-        assert_eq!(second.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
-        assert_eq!(second.rights(), Err(ErrorCode::DeviceRevoked));
-    }
-
-    #[test]
-    fn a_reload_closes_who_is_gone_and_leaves_the_others() {
-        let fleet = fleet();
-        let mut entry = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
-        fleet.reload([rights(1, false)]);
-        assert!(entry.closed.try_recv().is_err());
-        fleet.reload(Vec::<Rights>::new());
-        assert_eq!(entry.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
-    }
-
-    #[test]
-    fn one_more_device_or_place_leaves_everything_else_where_it_is() {
-        let fleet = fleet();
-        fleet.reload_places(Places::from_iter([(PlaceId(10), RegionId(1))]));
-        let (known, mut entry) =
-            (fleet.rights(DeviceId(1)).unwrap(), fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap());
-        let frame = fleet.places();
-        fleet.put(rights(3, false));
-        fleet.add_place(PlaceId(11), RegionId(2));
-        assert!(Arc::ptr_eq(&known, &fleet.rights(DeviceId(1)).unwrap()), "no other device is read again");
-        assert!(fleet.enter(DeviceId(3), "aa", shown(1, 60)).is_ok() && entry.closed.try_recv().is_err());
-        assert_eq!(frame.0.len(), 1, "a frame under way keeps what it has");
-        assert_eq!(fleet.places().0.len(), 2);
-        fleet.put(rights(1, true));
-        assert_eq!(entry.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
-    }
-
-    #[test]
-    fn a_place_counts_only_in_its_region_and_for_its_device() {
-        let places = Places::from_iter([(PlaceId(10), RegionId(1)), (PlaceId(11), RegionId(1))]);
-        let device = rights(1, false);
-        for (place, region, expected) in [(10, 1, true), (10, 2, false), (11, 1, false), (12, 1, false)] {
-            assert_eq!(
-                places.allow(&device, PlaceId(place), RegionId(region)),
-                expected,
-                "{place} in {region}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The commands of the load test, each with its exit code.
 
-use bench::{floor, peers};
+use bench::{floor, peers, sums};
 use clap::Parser;
 
 use crate::outcome::Exit;
@@ -47,8 +47,10 @@ pub enum Command {
     Device(first_punch::Options),
     /// Let devices of the running development city punch for a while, then check that nothing was lost or doubled
     Quick(quick::Options),
-    /// Run raw QUIC and the running development city under the same load, in turns, and print the ratios
+    /// Run raw QUIC and the running development city under the same load, in turns, and print the ratios; or two gateway programs
     Floor(floor::Options),
+    /// Compute cores, memory and disk of a city or a province from measured costs
+    Sums(sums::Options),
     /// Compare two runs, with confidence intervals: exit code 99 if the second is worse, 98 if they cannot be compared
     Compare(compare::Options),
     /// Print the JSON schema of a run's report
@@ -100,8 +102,12 @@ impl Command {
                 outcome.is_good()
             }
             Self::Floor(options) => {
-                let rounds = floor::run(&options, &out::beside)?;
-                print::floor(&options, &rounds);
+                let report = floor::run(&options, &out::beside)?;
+                print::floor(&options, &report);
+                return Ok(judged(report.outcome(&options)).code());
+            }
+            Self::Sums(options) => {
+                print::sums(&options);
                 true
             }
             Self::Peers(options) => {
@@ -115,6 +121,15 @@ impl Command {
             }
         };
         Ok(if held { Exit::Pass } else { Exit::Correctness }.code())
+    }
+}
+
+/// Returns the exit of a comparison with a goal.
+const fn judged(outcome: floor::Outcome) -> Exit {
+    match outcome {
+        floor::Outcome::Reached => Exit::Pass,
+        floor::Outcome::Missed => Exit::Threshold,
+        floor::Outcome::Unknown => Exit::Invalid,
     }
 }
 

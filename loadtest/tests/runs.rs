@@ -51,15 +51,23 @@ fn the_floor_measures_both_sides_in_every_shape() {
         "--devices 2 --batch 8 --in-flight 4",
         "--devices 3 --batch 4 --in-flight 2 --verify",
         "--devices 3 --rate 300",
+        "--connections 2,3",
     ] {
         let Command::Floor(options) = parse(&city, &format!("floor {shape} --rounds 1 --seconds 1")) else {
             panic!("not the floor")
         };
-        let rounds = floor::run(&options, &|words| println!("{words}")).unwrap();
-        print::floor(&options, &rounds);
-        for figures in [rounds[0].echo, rounds[0].gateway] {
-            assert!(figures.per_second > 100.0 && figures.latency_ms[0] > 0.0, "{shape}: {figures:?}");
+        let report = floor::run(&options, &|words| println!("{words}")).unwrap();
+        print::floor(&options, &report);
+        let devices: Vec<_> = report.measured.iter().map(|measured| measured.devices).collect();
+        assert_eq!(devices, options.devices, "{shape}");
+        for measured in &report.measured {
+            for figures in [measured.rounds[0].echo, measured.rounds[0].gateway] {
+                assert!(figures.per_second > 100.0 && figures.latency_ms[0] > 0.0, "{shape}: {figures:?}");
+            }
         }
+        let json = floor::json(&options, &report);
+        assert_eq!(json["measured"].as_array().map(Vec::len), Some(devices.len()), "{json:#}");
+        assert!(json["profile"] == "dev" || json["profile"] == "release", "{json:#}");
     }
 }
 

@@ -3,10 +3,9 @@
 
 mod scanners;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use ledger::{PunchDigest, Record, ScanKind};
 use policy::PlaceKind;
@@ -24,24 +23,30 @@ use registry::colours::{CodeEntry, Codes};
 pub use scanners::Scanners;
 
 /// The places that are no checkpoints, with their kinds; clones share them. Written by the order that changes the registry's places, read
-/// for each run of punches.
+/// once for each row of punches at one place.
 #[derive(Clone, Default)]
-pub struct PlaceKinds(Arc<ArcSwap<HashMap<PlaceId, PlaceKind, RandomState>>>);
+pub struct PlaceKinds(Arc<DashMap<PlaceId, PlaceKind, RandomState>>);
 
 impl PlaceKinds {
-    /// Replaces the table by the registry's places.
-    pub fn reload(&self, places: impl IntoIterator<Item = (PlaceId, PlaceKind)>) {
-        let others = places.into_iter().filter(|&(_, kind)| kind != PlaceKind::Checkpoint);
-        self.0.store(Arc::new(others.collect()));
+    /// Adds one place, or changes its kind. Judgements that read other places notice nothing.
+    pub fn add(&self, place: PlaceId, kind: PlaceKind) {
+        if kind == PlaceKind::Checkpoint {
+            self.0.remove(&place);
+        } else {
+            self.0.insert(place, kind);
+        }
     }
 
-    /// Adds one place. The table is copied: a judgement under way goes on with the one that it has.
-    pub fn add(&self, place: PlaceId, kind: PlaceKind) {
-        if kind != PlaceKind::Checkpoint {
-            let mut kinds = HashMap::clone(&**self.0.load());
-            kinds.insert(place, kind);
-            self.0.store(Arc::new(kinds));
-        }
+    fn of(&self, place: PlaceId) -> PlaceKind {
+        self.0.get(&place).map_or(PlaceKind::Checkpoint, |kind| *kind)
+    }
+}
+
+impl FromIterator<(PlaceId, PlaceKind)> for PlaceKinds {
+    fn from_iter<I: IntoIterator<Item = (PlaceId, PlaceKind)>>(places: I) -> Self {
+        let kinds = Self::default();
+        places.into_iter().for_each(|(place, kind)| kinds.add(place, kind));
+        kinds
     }
 }
 
@@ -116,13 +121,12 @@ impl Judge {
         punches: &[Punch],
         now_ms: u64,
     ) -> Vec<Record> {
-        let (policy, places) = (self.policy.load(), self.places.0.load());
+        let policy = self.policy.load();
         let mut last = None;
         let here = punches.iter().map(|punch| match last {
             Some((place, here)) if place == punch.place => here,
             Some(_) | None => {
-                let kind = places.get(&punch.place).copied().unwrap_or(PlaceKind::Checkpoint);
-                last.insert((punch.place, policy.advice(region, kind))).1
+                last.insert((punch.place, policy.advice(region, self.places.of(punch.place)))).1
             }
         });
         let judged = self.judge_all(device, punches.iter().map(|punch| &punch.scanned), here, now_ms);

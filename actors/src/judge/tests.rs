@@ -321,11 +321,9 @@ colour = "yellow"
 advice = "pass"
 "#;
     let judge = judge();
-    judge.places.reload([
-        (PlaceId(1), PlaceKind::Checkpoint),
-        (PlaceId(2), PlaceKind::Hospital),
-        (PlaceId(3), PlaceKind::Market),
-    ]);
+    let kinds = [(1, PlaceKind::Hospital), (2, PlaceKind::Hospital), (3, PlaceKind::Market)];
+    kinds.into_iter().for_each(|(place, kind)| judge.places.add(PlaceId(place), kind));
+    judge.places.add(PlaceId(1), PlaceKind::Checkpoint);
     judge.codes.put(code(7), CodeEntry::new(Colour::Yellow, Basis::Verified, Class::Person, 0, 1));
     judge.codes.put(code(8), CodeEntry::new(Colour::Yellow, Basis::Verified, Class::Ward, 0, 1));
     // Yellow, declared; yellow, verified; yellow of a ward; at places 1, 2, 3 and 2 again.

@@ -7,8 +7,10 @@ mod file;
 mod screen;
 mod staff;
 
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -196,6 +198,8 @@ impl Dev {
             std::fs::create_dir(directory)?;
         }
         self.fill(&fresh, &target)?;
+        // Once for all files: one sync for each of ten thousand devices takes minutes.
+        rustix::fs::syncfs(File::open(&fresh)?)?;
         std::fs::rename(&fresh, &target)?;
         Ok(())
     }
@@ -261,31 +265,38 @@ impl Dev {
             number if number < CONCENTRATORS + gates => DeviceClass::Gate,
             _ => DeviceClass::Handheld,
         };
-        let mut devices = Vec::new();
+        let (mut devices, mut rows) = (Vec::new(), Vec::new());
         for number in 0..CONCENTRATORS + gates + HANDHELDS {
             let (id, class) = (DeviceId(number + 1), class(number));
             let (identity, issued) = authority.issue_device(id, CERTIFICATE_DAYS)?;
             let names = [format!("devices/{id}.pem"), format!("devices/{id}.key")];
-            write_new(&fresh.join(&names[0]), &identity.certificate, 0o644)?;
-            write_new(&fresh.join(&names[1]), &identity.key, 0o600)?;
+            write(&fresh.join(&names[0]), &identity.certificate, 0o644)?;
+            write(&fresh.join(&names[1]), &identity.key, 0o600)?;
             let own = own_places(class, number as usize, places);
-            registry.add_device(&DeviceRow {
+            rows.push(DeviceRow {
                 id,
                 class,
                 name: format!("{class}-{id}"),
                 regions: regions_of(&own),
                 places: Some(own.iter().map(|place| PlaceId(place.place)).collect()),
-                certificate_serial: None,
+                certificate_serial: Some(issued.serial),
                 previous_serial: None,
                 revoked: false,
-                not_after_s: 0,
-            })?;
-            registry.set_certificate(id, &issued.serial, issued.not_after_s)?;
+                not_after_s: issued.not_after_s,
+            });
             let [certificate, key] = names.map(|name| target.join(name));
             devices.push(Device { id: id.0, class: class.name().to_owned(), certificate, key, places: own });
         }
+        registry.add_devices(&rows)?;
         Ok(devices)
     }
+}
+
+/// Writes a new file. It is not synced: the city gets its name only when all of it is on disk.
+fn write(path: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let written = file.and_then(|mut file| file.write_all(content.as_bytes()));
+    written.with_context(|| format!("writing {}", path.display()))
 }
 
 /// Returns a device's places: one for a gate or handheld, all of a region for a concentrator, of two regions for the last of them.
@@ -324,7 +335,7 @@ fn add_places(registry: &mut Registry) -> anyhow::Result<Vec<Place>> {
 }
 
 fn write_codes(registry: &Registry, path: &Path) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(std::fs::File::create(path)?);
+    let mut out = BufWriter::new(File::create(path)?);
     writeln!(out, "code,colour,basis,class")?;
     let mut result = Ok(());
     registry.for_each_code(|code, entry| {

@@ -132,8 +132,6 @@ impl OperatorContext {
 
     /// Has the fleet and the judge follow the registry in a new place.
     pub(crate) fn follow_place(&self, place: &PlaceRow) {
-        // The fleet takes one place at a time.
-        let _one_at_a_time = lock(&self.reader);
         self.fleet.add_place(place.id, place.region);
         self.place_kinds.add(place.id, place.kind);
     }

@@ -42,8 +42,7 @@ impl Vitals {
     pub(crate) fn status(&self, admin: &OperatorContext) -> anyhow::Result<Status> {
         let metrics = History::of(&self.metrics.render());
         let (rates, troubles) = self.overview.now();
-        let devices = admin.read(|registry| Ok(registry.devices()?))?;
-        let enrolled = devices.iter().filter(|row| !row.revoked && row.certificate_serial.is_some()).count();
+        let enrolled = admin.read(|registry| Ok(registry.devices_enrolled()?))?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

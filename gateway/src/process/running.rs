@@ -258,9 +258,9 @@ fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Op
 
 /// Devices, places and regions, as the registry has them.
 fn known(registry: &Registry) -> anyhow::Result<(Fleet, PlaceKinds, Vec<RegionId>)> {
-    let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
-    place_kinds.reload(registry.place_kinds()?);
-    fleet.reload_places(registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect());
+    let fleet =
+        Fleet::new(registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect());
+    let place_kinds = registry.place_kinds()?.into_iter().collect();
     fleet.reload(registry.devices()?);
     let regions = registry.regions()?.into_iter().map(|row| row.id).collect();
     Ok((fleet, place_kinds, regions))

@@ -170,7 +170,7 @@ fn check_rights(
     if !rights.allows_region(region) {
         return Err(refused(ErrorCode::RegionDenied, 0));
     }
-    if let Some(at) = punches.iter().position(|punch| !places.allow(rights, punch.place, region)) {
+    if let Some(at) = places.first_denied(rights, region, punches.iter().map(|punch| punch.place)) {
         return Err(refused(ErrorCode::PlaceDenied, at));
     }
     let scans = punches.iter().map(|punch| &punch.scanned);

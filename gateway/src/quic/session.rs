@@ -316,7 +316,7 @@ impl Session {
         read: ReadTime,
     ) -> Result<(), Refusal> {
         let (rights, places) = (entry.rights()?, self.shared.front.fleet.places());
-        self.stream.punches(id, batch, (&rights, &places), read.ms)
+        self.stream.punches(id, batch, (&rights, places), read.ms)
     }
 
     fn launch(&mut self) {

@@ -1,51 +1,45 @@
-//! `loadtest floor`: raw QUIC under the same shape of load, round by round beside the gateway, so that every figure is a
-//! ratio from one run. The floor reads no frames: it shows the cost of QUIC, TLS and the kernel on this machine.
+//! `loadtest floor`: raw QUIC under the same shape of load, round by round beside the gateway, so that every figure is a ratio from one
+//! run. The floor reads no frames: it shows the cost of QUIC, TLS and the kernel on this machine. Two gateway programs can take turns, too.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::rc::Rc;
-use std::sync::mpsc::sync_channel;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use device::clock;
-use device::fleet::{Fleet, FleetDevice};
+use anyhow::Context;
 use device::tokens::Tokens;
-use device::wire::{self, Wire};
-use protocol::message::{Answer, Hello, Request};
-use protocol::{DeviceClass, Epoch, FrameReader, RequestId, Scanned, Sequence, limits};
-use tokio::task::{JoinSet, LocalSet};
+use protocol::{DeviceClass, limits};
+use tokio::task::LocalSet;
 
 use crate::Note;
-use crate::cpu::{self, Usage};
-use crate::gauge::Gauge;
-use crate::pace::{self, Schedule};
+use crate::cpu;
+use crate::machine::{self, Machine};
 
 pub(crate) mod client;
+mod connect;
+mod echo;
+mod gateways;
+mod growth;
+mod json;
+mod rounds;
 pub mod server;
 mod sync;
 mod text;
+pub mod verdict;
 
-use client::{Client, Pace, Peer, Shape};
-use sync::Probe;
+pub(crate) use connect::connect;
+pub(crate) use echo::Echo;
+use gateways::Gateway;
+pub use growth::{Growth, growth};
+pub use json::json;
+use rounds::Bench;
 pub use text::table;
-
-/// Limit of handshakes at a time.
-const DIALLING_MAX: usize = 64;
-/// Limit of tokens made for a round.
-const TOKENS_MAX: usize = 1 << 21;
-/// The length of the first part of a round, which is not counted.
-const WARM_UP: Duration = Duration::from_millis(500);
-/// The time after its end for which a round waits for the last answers.
-const ROUND_EXTRA_MAX: Duration = Duration::from_secs(10);
+use verdict::Verdict;
 
 /// The options.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Connections
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    pub devices: u32,
+    /// Connections; several numbers with commas are measured one after another, with the growth of the cost between them
+    #[arg(long, visible_alias = "connections", default_value = "100", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub devices: Vec<u32>,
     /// Scans in a frame
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub batch: u32,
@@ -58,18 +52,33 @@ pub struct Options {
     /// Verify instead of punching
     #[arg(long)]
     pub verify: bool,
-    /// Rounds of each side
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Rounds of each side; a verdict takes seven
+    #[arg(long, default_value_t = verdict::ROUNDS_MIN as u32, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
     /// Length of a round, after its warm-up
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub seconds: u32,
+    /// Share of raw QUIC's scans a second that the gateway is to reach: exit code 99 if it does not, 98 if the machine was too noisy to tell
+    #[arg(long)]
+    pub goal: Option<f64>,
+    /// Compare with this program of a gateway: both run on copies of the city, which is at rest, and take turns in each round
+    #[arg(long, value_name = "PROGRAM")]
+    pub against: Option<PathBuf>,
+    /// The program that is compared with the other one [default: the one that ran the city last]
+    #[arg(long, requires = "against")]
+    pub program: Option<PathBuf>,
     /// Put the servers on core 0 and this program's clients on core 1
     #[arg(long)]
     pub pin: bool,
     /// The development city's data directory
     #[arg(long, default_value = "./changtong-data")]
     pub data: PathBuf,
+    /// The commit of this program [default: from git in the working directory]
+    #[arg(long)]
+    pub commit: Option<String>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Options {
@@ -97,6 +106,12 @@ pub struct Figures {
     pub latency_ms: [f64; 3],
 }
 
+impl Figures {
+    fn cpu_us(&self) -> Option<f64> {
+        self.server_cpu.map(|cpu| cpu.as_secs_f64() * 1e6)
+    }
+}
+
 /// One round of each side.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
@@ -104,240 +119,139 @@ pub struct Round {
     pub echo: Figures,
     /// The gateway.
     pub gateway: Figures,
+    /// The gateway's other program, if two are compared.
+    pub other: Option<Figures>,
     /// The median time of a write of 4 KiB with its data sync, on the city's disk.
     pub sync: Duration,
 }
 
+/// All rounds with that many connections.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The number of connections.
+    pub devices: u32,
+    /// Its rounds.
+    pub rounds: Vec<Round>,
+    /// The growth of the gateway's memory for each connection, KiB, if there are enough to tell.
+    pub connection_kib: Option<f64>,
+}
+
+impl Measured {
+    /// Returns a figure of the gateway divided by the echo's, in each round.
+    pub fn of_echo(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Vec<f64> {
+        let ratio = |round: &Round| Some(figure(&round.gateway)? / figure(&round.echo)?);
+        self.rounds.iter().filter_map(ratio).collect()
+    }
+
+    /// Returns a figure of the gateway divided by the other program's, in each round.
+    pub fn of_other(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Vec<f64> {
+        let ratio = |round: &Round| Some(figure(&round.gateway)? / figure(round.other.as_ref()?)?);
+        self.rounds.iter().filter_map(ratio).collect()
+    }
+
+    /// Returns a figure of the echo in each round.
+    pub fn echo(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Vec<f64> {
+        self.rounds.iter().filter_map(|round| figure(&round.echo)).collect()
+    }
+
+    /// Judges the gateway's share of the echo's scans a second by a goal.
+    pub fn judged(&self, goal: f64) -> Option<Verdict> {
+        Verdict::of(&self.of_echo(scans), goal, &self.echo(scans))
+    }
+
+    /// Judges a figure of the gateway by the other program's.
+    pub fn compared(&self, figure: impl Fn(&Figures) -> Option<f64> + Copy) -> Option<Verdict> {
+        Verdict::of(&self.of_other(figure), 1.0, &self.echo(figure))
+    }
+}
+
+fn scans(one: &Figures) -> Option<f64> {
+    Some(one.per_second)
+}
+
+/// The report of a run: the conditions, and all rounds.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The machine.
+    pub machine: Machine,
+    /// The commit of this program, which has the clients and the echo.
+    pub commit: Option<String>,
+    /// Its profile.
+    pub profile: &'static str,
+    /// The gateway's version, profile and commit, and the other program's.
+    pub gateways: Vec<String>,
+    /// The measurements, in the order of the options.
+    pub measured: Vec<Measured>,
+}
+
+/// The outcome of a run with a goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every measurement reached it, or there was none.
+    Reached,
+    /// One missed it.
+    Missed,
+    /// None missed it, and one could not be judged.
+    Unknown,
+}
+
+impl Report {
+    /// Judges all measurements by the goal.
+    pub fn outcome(&self, options: &Options) -> Outcome {
+        let Some(goal) = options.goal else { return Outcome::Reached };
+        self.measured.iter().map(|measured| measured.judged(goal)).fold(
+            Outcome::Reached,
+            |so_far, verdict| match (so_far, verdict) {
+                (Outcome::Missed, _) | (_, Some(Verdict::Below { .. })) => Outcome::Missed,
+                (so_far, Some(Verdict::Above { .. })) => so_far,
+                (_, Some(Verdict::TooNoisy { .. } | Verdict::TooFew { .. }) | None) => Outcome::Unknown,
+            },
+        )
+    }
+}
+
 /// Runs all rounds, on this thread and one for the echo. `note` is called after each round.
-pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Vec<Round>> {
-    let fleet = Fleet::load(&options.data)?;
-    let tokens = Tokens::load(&fleet)?;
-    let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
-    let echo = Echo::start(&fleet, options.class())?;
-    let pinned = if options.pin { pin(gateway, echo.thread)? } else { Vec::new() };
+///
+/// # Errors
+/// No development city runs there, or one does where two programs are to run on copies of it; it has too few devices; a program does not
+/// start; a side fails.
+pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let bench = Bench { options, note, fleet: &fleet, tokens: &tokens, gateway, echo: &echo };
-    let rounds = runtime.block_on(LocalSet::new().run_until(bench.rounds()));
+    let gateways = runtime.block_on(Gateway::all(options, note))?;
+    let tokens = Tokens::load(&gateways[0].fleet)?;
+    let echo = Echo::start(&gateways[0].fleet, options.class())?;
+    let pinned = if options.pin { pin(&gateways, echo.thread)? } else { Vec::new() };
+    let bench = Bench { options, note, tokens: &tokens, gateways: &gateways, echo: &echo };
+    let measured = runtime.block_on(LocalSet::new().run_until(async {
+        tokio::select! {
+            measured = bench.all() => measured,
+            // What was started and copied for the run ends with it.
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        }
+    }));
     drop(runtime);
     pinned.into_iter().for_each(cpu::Pinned::release);
     echo.end()?;
-    rounds
+    Ok(Report {
+        machine: machine::here(),
+        commit: options.commit.clone().or_else(machine::commit),
+        profile: machine::profile(),
+        gateways: gateways.iter().map(|gateway| gateway.version.clone()).collect(),
+        measured: measured?,
+    })
 }
 
-/// Pins both servers to one core, this thread to another.
-fn pin(gateway: Option<u32>, echo: Option<u32>) -> anyhow::Result<Vec<cpu::Pinned>> {
-    let gateway = gateway.context("no process of ours has the gateway's port open")?;
+/// Pins all servers to one core, this thread to another.
+fn pin(gateways: &[Gateway], echo: Option<u32>) -> anyhow::Result<Vec<cpu::Pinned>> {
+    let mut servers = vec![echo.context("no /proc")?];
+    for gateway in gateways {
+        let process = gateway.process.context("no process of ours has the gateway's port open")?;
+        servers.extend(cpu::threads(process));
+    }
     let mut pinned = Vec::new();
-    for thread in cpu::threads(gateway).into_iter().chain([echo.context("no /proc")?]) {
+    for thread in servers {
         pinned.push(cpu::Pinned::to(thread, 0)?);
     }
     pinned.push(cpu::Pinned::to(cpu::this_thread().context("no /proc")?, 1)?);
     Ok(pinned)
-}
-
-/// The echo server, on a thread with a runtime of its own.
-pub(crate) struct Echo {
-    endpoint: quinn::Endpoint,
-    pub(crate) thread: Option<u32>,
-    join: Option<JoinHandle<()>>,
-}
-
-impl Echo {
-    /// Starts it, for devices of that class.
-    pub(crate) fn start(fleet: &Fleet, class: DeviceClass) -> anyhow::Result<Self> {
-        let (send, receive) = sync_channel(1);
-        let (fleet, window) = (fleet.clone(), limits::receive_window_bytes(class));
-        let join = std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let started = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-                let endpoint = runtime.block_on(async { server::endpoint(&fleet, window) })?;
-                Ok((runtime, endpoint))
-            });
-            match started {
-                Ok((runtime, endpoint)) => {
-                    let _ = send.send(Ok((endpoint.clone(), cpu::this_thread())));
-                    runtime.block_on(server::echo(endpoint));
-                }
-                Err(error) => drop(send.send(Err(error))),
-            }
-        })?;
-        let (endpoint, thread) = receive.recv().context("the echo's thread ended")??;
-        Ok(Self { endpoint, thread, join: Some(join) })
-    }
-
-    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
-        Ok(self.endpoint.local_addr()?)
-    }
-
-    fn end(mut self) -> anyhow::Result<()> {
-        self.close().map_err(|_| anyhow::anyhow!("the echo's thread panicked"))
-    }
-
-    fn close(&mut self) -> std::thread::Result<()> {
-        self.endpoint.close(0u32.into(), b"");
-        self.join.take().map_or(Ok(()), JoinHandle::join)
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        let _ = self.close();
-    }
-}
-
-struct Bench<'a> {
-    options: &'a Options,
-    note: Note<'a>,
-    fleet: &'a Fleet,
-    tokens: &'a Tokens,
-    gateway: Option<u32>,
-    echo: &'a Echo,
-}
-
-impl Bench<'_> {
-    async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
-        let mut gateway = self.connect(true).await.context("connecting to the gateway")?;
-        let mut echo = self.connect(false).await.context("connecting to the echo")?;
-        let mut probe = Probe::create(&self.fleet.data)?;
-        let mut rounds = Vec::new();
-        for number in 0..self.options.rounds {
-            let (tokens, sync) = (self.make_tokens(), probe.sync()?);
-            // Taking turns in going first, so that neither always runs on the warmer machine.
-            let round = if number % 2 == 0 {
-                let echo = self.round(&mut echo, &tokens, || self.echo_usage()).await?;
-                let gateway = self.round(&mut gateway, &tokens, || self.gateway_usage()).await?;
-                Round { echo, gateway, sync }
-            } else {
-                let gateway = self.round(&mut gateway, &tokens, || self.gateway_usage()).await?;
-                let echo = self.round(&mut echo, &tokens, || self.echo_usage()).await?;
-                Round { echo, gateway, sync }
-            };
-            let ratio = round.gateway.per_second / round.echo.per_second;
-            (self.note)(format_args!("round {}: ratio {ratio:.2}", number + 1));
-            rounds.push(round);
-        }
-        Ok(rounds)
-    }
-
-    fn gateway_usage(&self) -> Option<Usage> {
-        self.gateway.and_then(Usage::of)
-    }
-
-    fn echo_usage(&self) -> Option<Usage> {
-        self.echo.thread.and_then(Usage::of_thread)
-    }
-
-    /// Makes tokens for a round; they expire.
-    fn make_tokens(&self) -> Rc<Vec<Scanned>> {
-        let (people, now_s) = (self.tokens.people(), clock::now_s());
-        Rc::new(people.iter().take(TOKENS_MAX).map(|person| self.tokens.scan(person, now_s)).collect())
-    }
-
-    async fn connect(&self, gateway: bool) -> anyhow::Result<Vec<Client>> {
-        let class = self.options.class();
-        let chosen: Vec<_> = self.fleet.of_class(class).take(self.options.devices as usize).collect();
-        ensure!(
-            chosen.len() == self.options.devices as usize,
-            "the city has {} devices of class {class} for this shape; start it with more, or ask for fewer",
-            chosen.len()
-        );
-        let echo = if gateway { None } else { Some(self.echo.address()?) };
-        connect(self.fleet, &chosen, echo).await
-    }
-
-    async fn round(
-        &self,
-        clients: &mut Vec<Client>,
-        tokens: &Rc<Vec<Scanned>>,
-        server: impl Fn() -> Option<Usage>,
-    ) -> anyhow::Result<Figures> {
-        let length = Duration::from_secs(self.options.seconds.into());
-        let start = clock::now();
-        let end = start + WARM_UP + length;
-        let gauge = Rc::new(Gauge::default());
-        let mut running = JoinSet::new();
-        let shape = Shape { batch: self.options.batch as usize, verify: self.options.verify };
-        for (client, pace) in clients.drain(..).zip(self.paces(start, end)) {
-            running.spawn_local(client.round(shape, pace, Rc::clone(tokens), end, Rc::clone(&gauge)));
-        }
-        tokio::time::sleep(WARM_UP).await;
-        gauge.turn(true);
-        let client = || cpu::this_thread().and_then(Usage::of_thread);
-        let (from, before) = (clock::now(), (server(), client()));
-        tokio::time::sleep_until(end.into()).await;
-        gauge.turn(false);
-        let (took, after) = (clock::since(from), (server(), client()));
-        let joined = async {
-            while let Some(client) = running.join_next().await {
-                clients.push(client??);
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(ROUND_EXTRA_MAX, joined).await.context("waiting for the last answers")??;
-        ensure!(gauge.scans() > 0, "nothing was answered within a round");
-        Ok(Figures {
-            per_second: gauge.scans() as f64 / took.as_secs_f64(),
-            server_cpu: cpu::each(before.0, after.0, gauge.scans()),
-            client_cpu: cpu::each(before.1, after.1, gauge.scans()),
-            latency_ms: [0.5, 0.99, 0.999].map(|quantile| gauge.latency_ms(quantile)),
-        })
-    }
-
-    /// Returns the pace of each client in a round.
-    fn paces(&self, start: Instant, end: Instant) -> Vec<Pace> {
-        let count = self.options.devices as usize;
-        let Some(rate) = self.options.rate else {
-            return (0..count).map(|_| Pace::Closed(self.options.in_flight as usize)).collect();
-        };
-        let (lanes, keep) = pace::lanes(Schedule { start, rate, end }, count);
-        tokio::spawn(keep);
-        let most = (limits::window_punches_max(self.options.class()) / self.options.batch) as usize;
-        lanes.into_iter().map(|lane| Pace::Open { lane, most }).collect()
-    }
-}
-
-/// Connects a client for each device, to the echo at that address or else to the gateway, with `Hello`.
-pub(crate) async fn connect(
-    fleet: &Fleet,
-    devices: &[&FleetDevice],
-    echo: Option<SocketAddr>,
-) -> anyhow::Result<Vec<Client>> {
-    let endpoint = wire::endpoint(fleet.quic[0])?;
-    let mut clients = Vec::with_capacity(devices.len());
-    for some in devices.chunks(DIALLING_MAX) {
-        let mut dialling = JoinSet::new();
-        for device in some {
-            let config = wire::client_config(fleet, device)?;
-            let address = echo.unwrap_or_else(|| fleet.address(device.id()));
-            let (endpoint, name) = (endpoint.clone(), fleet.server_name.clone());
-            let place = place(device)?;
-            dialling.spawn(async move {
-                let mut wire = Wire::connect(&endpoint, config, address, &name).await?;
-                if echo.is_none() {
-                    hello(&mut wire).await?;
-                }
-                anyhow::Ok((wire, place))
-            });
-        }
-        while let Some(dialled) = dialling.join_next().await {
-            let (wire, place) = dialled??;
-            let peer =
-                if echo.is_none() { Peer::Gateway(FrameReader::default()) } else { Peer::Echo { back: 0 } };
-            clients.push(Client::new(wire, peer, place, clients.len()));
-        }
-    }
-    Ok(clients)
-}
-
-fn place(device: &FleetDevice) -> anyhow::Result<(protocol::PlaceId, protocol::RegionId)> {
-    device.places().next().context("a device without places")
-}
-
-async fn hello(wire: &mut Wire) -> anyhow::Result<()> {
-    let hello = Hello { epoch: Epoch(clock::now_s()), acknowledged: Sequence(0) };
-    let (_, answer) = wire.ask(RequestId(0), &Request::Hello(hello)).await?;
-    let Answer::Welcome(_) = answer else {
-        bail!("the gateway does not welcome a device: {answer:?}");
-    };
-    Ok(())
 }

@@ -9,7 +9,9 @@ mod gauge;
 pub mod machine;
 pub mod pace;
 pub mod peers;
+mod program;
 mod spread;
+pub mod sums;
 
 use std::fmt::Arguments;
 

@@ -39,6 +39,11 @@ impl std::fmt::Display for Machine {
     }
 }
 
+/// Returns the profile that this program was built with; the echo runs in it.
+pub fn profile() -> &'static str {
+    env!("BENCH_PROFILE")
+}
+
 /// Returns the commit of the working directory, if `git` is there and knows one; with `-dirty` if files were changed.
 pub fn commit() -> Option<String> {
     let said = Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output().ok()?;

@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 use crate::Note;
 use crate::cpu::{self, Usage};
 use crate::machine::{self, Machine};
+use crate::program::Program;
 use crate::spread::Spread;
 
 mod bench;
@@ -27,14 +28,12 @@ mod postgres;
 mod punch;
 mod redis;
 mod scratch;
-mod server;
 mod shape;
 mod text;
 mod tls;
 
 use bench::Bench;
 use scratch::Scratch;
-use server::Program;
 pub use shape::{Shape, thousands};
 pub use text::{json, markdown, table};
 use tls::Tls;
@@ -312,7 +311,7 @@ impl Drop for Pins {
 
 fn program(peer: Peer, fleet: &Fleet) -> anyhow::Result<Program> {
     match peer {
-        Peer::Gateway => Program::at(&fleet.binary),
+        Peer::Gateway => Program::serving(fleet),
         Peer::Echo => Ok(Program::own()),
         Peer::Redis => redis::program(),
         Peer::Nats => nats::program(),

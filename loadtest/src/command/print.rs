@@ -5,6 +5,7 @@ use std::time::Duration;
 use bench::Spread;
 use bench::floor;
 use bench::peers;
+use bench::sums;
 use hdrhistogram::Histogram;
 use protocol::Colour;
 
@@ -85,9 +86,22 @@ pub(super) fn device(options: &first_punch::Options, punched: &first_punch::Punc
     note!("next: changtong ledger verify");
 }
 
-/// Prints the result of [`floor::run`].
-pub fn floor(options: &floor::Options, rounds: &[floor::Round]) {
-    out::text(&floor::table(options, rounds));
+/// Prints the result of [`floor::run`] in the format of the options.
+pub fn floor(options: &floor::Options, report: &floor::Report) {
+    if options.json {
+        say!("{:#}", floor::json(options, report));
+    } else {
+        out::text(&floor::table(options, report));
+    }
+}
+
+/// Prints the sums in the format of the options.
+pub(super) fn sums(options: &sums::Options) {
+    if options.json {
+        say!("{:#}", sums::json(options));
+    } else {
+        out::text(&sums::table(options));
+    }
 }
 
 /// Prints the result of [`peers::run`] in the format of the options.

@@ -2,6 +2,7 @@
 //! beginnings of files, and forbidden words. The checks of clippy and rustfmt are not repeated.
 
 mod dependencies;
+mod floor;
 mod imports;
 mod knots;
 mod traces;
@@ -109,7 +110,7 @@ fn packages_stay_where_they_belong() {
         ("actix", &["actors", "actors/runtime"]),
         ("actix-rt", &["actors", "actors/runtime", "actors/simulator", "gateway"]),
         ("actix-web", &["actors/runtime", "actors/simulator", "gateway"]),
-        ("dashmap", &["actors/registry"]),
+        ("dashmap", &["actors/registry", "actors", "gateway"]),
         ("bincode", &["protocol"]),
         ("rusqlite", &["actors/registry", "actors"]),
         ("sqlx", &["actors/registry"]),
@@ -172,6 +173,7 @@ fn every_crate_takes_the_workspace_lints_and_a_panic_costs_one_request() {
     let release = &workspace["profile"]["release"];
     assert_eq!(release["panic"].as_str(), Some("unwind"), "the supervisor catches panics");
     assert_eq!(release["overflow-checks"].as_bool(), Some(true));
+    assert_eq!(release["codegen-units"].as_integer(), Some(1), "what ships is what was measured");
 }
 
 #[test]

@@ -23,7 +23,8 @@ impl Registry {
         expires_s: u64,
     ) -> Result<(), RegistryError> {
         let sql = "INSERT INTO enrolments (token_hash, device, expires_s) VALUES (?1, ?2, ?3)";
-        let result = self.connection.execute(sql, (token_hash, outside(device)?, expires_s as i64));
+        let mut insert = self.connection.prepare_cached(sql)?;
+        let result = insert.execute((token_hash, outside(device)?, expires_s as i64));
         result.map(|_| ()).map_err(|error| missing(error, "device", device))
     }
 

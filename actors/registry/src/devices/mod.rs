@@ -3,9 +3,12 @@
 pub(crate) mod enrolments;
 pub(crate) mod shifts;
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
+use rusqlite::ToSql;
+use rusqlite::types::FromSql;
 
 use crate::{Registry, RegistryError, is_conflict};
 
@@ -47,10 +50,43 @@ pub struct DeviceRow {
     pub not_after_s: u64,
 }
 
+const DEVICE_COLUMNS: &str = "SELECT id, class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial FROM devices";
+
+impl DeviceRow {
+    fn add_region(&mut self, region: u16) {
+        self.regions.push(RegionId(region));
+    }
+
+    /// Adds a place, unless the device speaks for all.
+    fn add_place(&mut self, place: u32) {
+        self.places.iter_mut().for_each(|places| places.push(PlaceId(place)));
+    }
+}
+
 impl Registry {
     /// Returns every device, in the order of their numbers.
     pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
-        let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE id > ?1 ORDER BY id", 0)?;
+        let mut devices = self.device_rows(&format!("{DEVICE_COLUMNS} ORDER BY id"), [])?;
+        let regions = "SELECT device, region FROM device_regions ORDER BY device, region";
+        self.add_rights(&mut devices, regions, DeviceRow::add_region)?;
+        let places = "SELECT device, place FROM device_places ORDER BY device, place";
+        self.add_rights(&mut devices, places, DeviceRow::add_place)?;
+        Ok(devices)
+    }
+
+    /// Returns the devices with exactly this name, in the order of their numbers.
+    pub fn devices_named(&self, name: &str) -> Result<Vec<DeviceRow>, RegistryError> {
+        let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE name = ?1 ORDER BY id", name)?;
+        self.rows_of(ids)
+    }
+
+    /// Returns the number of devices that have a certificate and are not revoked.
+    pub fn devices_enrolled(&self) -> Result<usize, RegistryError> {
+        let sql = "SELECT count(*) FROM devices WHERE revoked = 0 AND certificate_serial IS NOT NULL";
+        Ok(self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as usize)
+    }
+
+    fn rows_of(&self, ids: Vec<i64>) -> Result<Vec<DeviceRow>, RegistryError> {
         let device =
             |id| self.device(DeviceId(id as u64))?.ok_or_else(|| RegistryError::missing("device", id));
         ids.into_iter().map(device).collect()
@@ -58,28 +94,61 @@ impl Registry {
 
     /// Returns the device with this number.
     pub fn device(&self, id: DeviceId) -> Result<Option<DeviceRow>, RegistryError> {
-        let sql = "SELECT class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial
-            FROM devices WHERE id = ?1";
-        let mut query = self.connection.prepare_cached(sql)?;
         let number = number(id)?;
-        let mut rows = query.query([number])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
+        let found = self.device_rows(&format!("{DEVICE_COLUMNS} WHERE id = ?1"), [number])?.pop();
+        let Some(mut device) = found else { return Ok(None) };
         let regions: Vec<u16> =
             self.numbers("SELECT region FROM device_regions WHERE device = ?1 ORDER BY region", number)?;
         let places: Vec<u32> =
             self.numbers("SELECT place FROM device_places WHERE device = ?1 ORDER BY place", number)?;
-        let all_places: bool = row.get(2)?;
-        Ok(Some(DeviceRow {
-            id,
-            class: DeviceClass::from_number(row.get(0)?).ok_or(RegistryError::Damaged { what: "device" })?,
-            name: row.get(1)?,
-            regions: regions.into_iter().map(RegionId).collect(),
-            places: (!all_places).then(|| places.into_iter().map(PlaceId).collect()),
-            certificate_serial: row.get(3)?,
-            previous_serial: row.get(6)?,
-            revoked: row.get(4)?,
-            not_after_s: row.get::<_, i64>(5)? as u64,
-        }))
+        regions.into_iter().for_each(|region| device.add_region(region));
+        places.into_iter().for_each(|place| device.add_place(place));
+        Ok(Some(device))
+    }
+
+    /// Reads pairs of a device and a right, and adds each to its row. Both are in the order of the devices.
+    fn add_rights<T: FromSql>(
+        &self,
+        devices: &mut [DeviceRow],
+        sql: &str,
+        add: fn(&mut DeviceRow, T),
+    ) -> Result<(), RegistryError> {
+        let (mut query, mut at) = (self.connection.prepare_cached(sql)?, 0);
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let (device, right) = (DeviceId(row.get::<_, i64>(0)? as u64), row.get(1)?);
+            at += devices[at..].iter().take_while(|row| row.id < device).count();
+            if let Some(found) = devices.get_mut(at).filter(|row| row.id == device) {
+                add(found, right);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads devices without their regions and places.
+    fn device_rows(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<DeviceRow>, RegistryError> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        let (mut rows, mut devices) = (query.query(parameters)?, Vec::new());
+        while let Some(row) = rows.next()? {
+            let all_places: bool = row.get(3)?;
+            let class = DeviceClass::from_number(row.get(1)?);
+            devices.push(DeviceRow {
+                id: DeviceId(row.get::<_, i64>(0)? as u64),
+                class: class.ok_or(RegistryError::Damaged { what: "device" })?,
+                name: row.get(2)?,
+                regions: Vec::new(),
+                places: (!all_places).then(Vec::new),
+                certificate_serial: row.get(4)?,
+                previous_serial: row.get(7)?,
+                revoked: row.get(5)?,
+                not_after_s: row.get::<_, i64>(6)? as u64,
+            });
+        }
+        Ok(devices)
     }
 
     /// Returns the highest device number outside the gateway's own; 0 if there is none.
@@ -96,7 +165,9 @@ impl Registry {
 
     /// Adds the pages' own device to each region that has none.
     pub fn add_portals(&mut self) -> Result<(), RegistryError> {
-        let known: Vec<DeviceId> = self.devices()?.into_iter().map(|row| row.id).collect();
+        let own: Vec<i64> =
+            self.numbers("SELECT id FROM devices WHERE id >= ?1 ORDER BY id", OWN_FROM as i64)?;
+        let known: HashSet<DeviceId> = own.into_iter().map(|id| DeviceId(id as u64)).collect();
         let portal = |region: RegionId| DeviceRow {
             id: portal_of(region),
             class: DeviceClass::Portal,
@@ -128,9 +199,10 @@ impl Registry {
         self.transaction(|registry| {
             devices.iter().try_for_each(|device| registry.insert_device(device))?;
             tokens.iter().try_for_each(|&(device, hash, expires_s)| {
-                registry
-                    .connection
-                    .execute("DELETE FROM enrolments WHERE device = ?1", [outside(device)?])?;
+                let mut forget =
+                    registry.connection.prepare_cached("DELETE FROM enrolments WHERE device = ?1")?;
+                forget.execute([outside(device)?])?;
+                drop(forget);
                 registry.create_enrolment(device, hash, expires_s)
             })
         })
@@ -206,7 +278,7 @@ impl Registry {
         })
     }
 
-    fn numbers<T: rusqlite::types::FromSql>(&self, sql: &str, of: i64) -> Result<Vec<T>, RegistryError> {
+    fn numbers<T: FromSql>(&self, sql: &str, of: impl ToSql) -> Result<Vec<T>, RegistryError> {
         let mut query = self.connection.prepare_cached(sql)?;
         Ok(query.query_map([of], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }

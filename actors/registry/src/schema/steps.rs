@@ -328,4 +328,8 @@ pub(in crate) const STEPS: &[&str] = &["
 ", "
     -- Those of them who are otherwise on record than in the file, which are not among the known.
     ALTER TABLE imports ADD COLUMN differing INTEGER NOT NULL DEFAULT 0;
+", "
+    -- A table of devices is compared with those on record by their names, and its tokens replace earlier ones of their devices.
+    CREATE INDEX devices_name ON devices (name);
+    CREATE INDEX enrolments_device ON enrolments (device);
 "];

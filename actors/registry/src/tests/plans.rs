@@ -20,7 +20,7 @@ const FIXED: [&str; 12] = [
 ];
 
 /// Statements that may scan, by a part of their text, with the reason.
-const MAY_SCAN: [(&str, &str); 21] = [
+const MAY_SCAN: [(&str, &str); 20] = [
     ("FROM appeals WHERE answered_s IS NULL", "open ones only, by their index"),
     ("SELECT code, good_from_s FROM papers", "once, at start"),
     ("FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0", "once, at start"),
@@ -36,7 +36,6 @@ const MAY_SCAN: [(&str, &str); 21] = [
     ("SELECT count(*) FROM nodes", "`audit verify`, beside the writer"),
     ("FROM attempts GROUP BY carrier", "`consents verify`, beside the writer"),
     ("FROM attempts WHERE consent NOT IN", "`consents verify`, beside the writer"),
-    ("DELETE FROM enrolments WHERE device", "tokens of a quarter of an hour"),
     ("FROM order_log ORDER BY id", "`audit verify`, and the last entry by its number"),
     ("SET outcome = NULL WHERE outcome IS NOT NULL", "forms of half an hour, when a policy is activated"),
     ("UPDATE stays SET until_s", "when a policy is activated that changes the days"),

@@ -176,3 +176,33 @@ fn one_device_or_place_is_read_in_as_many_steps_in_a_large_city_as_in_a_small_on
     }
     assert_eq!(registry.device(DeviceId(4_000)).unwrap(), None);
 }
+
+#[test]
+fn a_device_is_found_by_its_name_in_as_many_steps_among_many_as_among_few() {
+    let (_directory, mut registry) = fresh();
+    let (mut taken, mut last) = (Vec::new(), 0);
+    for devices in [100, 5_000] {
+        registry.add_devices(&(last + 1..=devices).map(device).collect::<Vec<_>>()).unwrap();
+        last = devices;
+        let (found, steps) = steps(&registry, |reader| reader.devices_named("gate 77"));
+        assert_eq!(found.unwrap(), [device(77)]);
+        taken.push(steps);
+    }
+    assert!(taken[0] > 0 && taken[1] <= taken[0] + 4, "{taken:?} steps");
+}
+
+#[test]
+fn all_devices_at_once_are_read_as_one_by_one() {
+    let (_directory, mut registry) = fresh();
+    let place = registry.add_place(RegionId(1), "East gate").unwrap();
+    let rights = |n: u64| match n % 3 {
+        0 => DeviceRow { places: Some(vec![place]), ..device(n) },
+        1 => DeviceRow { places: Some(Vec::new()), regions: vec![RegionId(2)], ..device(n) },
+        _ => device(n),
+    };
+    let rows: Vec<_> = (1..=50).map(|n| rights(n * 7)).collect();
+    registry.add_devices(&rows).unwrap();
+    let by_number = |row: &DeviceRow| registry.device(row.id).unwrap().unwrap();
+    assert_eq!(registry.devices().unwrap(), rows);
+    assert_eq!(rows.iter().map(by_number).collect::<Vec<_>>(), rows);
+}

@@ -9,12 +9,17 @@ use anyhow::bail;
 use device::clock;
 use device::wire::Wire;
 use protocol::codec::Bounded;
-use protocol::frame::FrameReader;
+use protocol::frame::{FrameReader, HEADER_BYTES, TRAILER_BYTES};
 use protocol::message::{Answer, PunchBatch, Request, Verify};
 use protocol::{Direction, PlaceId, Punch, RegionId, RequestId, Scanned, Sequence};
 
 use crate::gauge::Gauge;
 use crate::pace::Lane;
+
+/// The body of an answer without verdicts: the first sequence, the time, and the number of verdicts.
+const VERDICTS_FIXED_BYTES: usize = 8 + 8 + 4;
+/// A verdict: colour, advice, basis and reason.
+const VERDICT_BYTES: usize = 4;
 
 /// The pace of frames.
 pub(crate) enum Pace {
@@ -43,13 +48,21 @@ impl Pace {
 /// The server, with the state to read its answers.
 pub(crate) enum Peer {
     Gateway(FrameReader),
-    Echo { back: usize },
+    /// The bytes that came back and are no whole answer yet.
+    Echo {
+        back: usize,
+    },
+}
+
+/// Returns the length of the gateway's answer to a frame of so many scans. The gateway may answer several frames in one, which saves
+/// their headers.
+const fn answer_bytes(batch: usize) -> usize {
+    HEADER_BYTES + VERDICTS_FIXED_BYTES + batch * VERDICT_BYTES + TRAILER_BYTES
 }
 
 /// A frame in flight.
 struct InFlight {
     since: Instant,
-    bytes: usize,
     last: u64,
 }
 
@@ -121,10 +134,12 @@ impl Client {
             self.next += shape.batch as u64;
             Request::PunchBatch(PunchBatch { region, first, punches })
         };
-        let before = self.wire.unsent_bytes();
-        self.wire.push(RequestId(self.next as u32), &request)?;
-        let bytes = self.wire.unsent_bytes() - before;
-        self.in_flight.push_back(InFlight { since, bytes, last: self.next - 1 });
+        let id = match self.peer {
+            Peer::Gateway(_) => self.next as u32,
+            Peer::Echo { .. } => answer_bytes(shape.batch) as u32,
+        };
+        self.wire.push(RequestId(id), &request)?;
+        self.in_flight.push_back(InFlight { since, last: self.next - 1 });
         Ok(())
     }
 
@@ -133,8 +148,11 @@ impl Client {
         match &mut self.peer {
             Peer::Echo { back } => {
                 *back += bytes.len();
-                while let Some(sent) = self.in_flight.pop_front_if(|frame| frame.bytes <= *back) {
-                    *back -= sent.bytes;
+                let answer = answer_bytes(batch);
+                while *back >= answer
+                    && let Some(sent) = self.in_flight.pop_front()
+                {
+                    *back -= answer;
                     gauge.done(batch, now.saturating_duration_since(sent.since));
                 }
             }
@@ -157,5 +175,24 @@ impl Client {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::message::Verdicts;
+    use protocol::{Reason, Verdict, frame};
+
+    use super::*;
+
+    #[test]
+    fn the_echo_answers_with_as_many_bytes_as_the_gateway() {
+        for batch in [1, 7, 256, 1024] {
+            let verdicts = Bounded(vec![Verdict::ask_staff(Reason::NotLoaded); batch]);
+            let answer = Answer::Verdicts(Verdicts { first: Sequence(u64::MAX), as_of_ms: 1, verdicts });
+            let mut bytes = Vec::new();
+            frame::write_answer(RequestId(1), &answer, &mut bytes).unwrap();
+            assert_eq!(bytes.len(), answer_bytes(batch), "{batch} verdicts");
+        }
     }
 }

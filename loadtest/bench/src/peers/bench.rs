@@ -16,12 +16,12 @@ use super::lane::{Asker, Lane};
 use super::nats::Nats;
 use super::postgres::Postgres;
 use super::redis::Redis;
-use super::server::Program;
 use super::{Figures, Kept, Measured, Options, Peer, Round, Setup, Shape, gateway};
 use crate::Note;
 use crate::cpu::{self, Usage};
 use crate::floor::Echo;
 use crate::gauge::Gauge;
+use crate::program::Program;
 
 /// The length of the first part of a turn, which is not counted: connections are new, and a thousand first packets at once get lost.
 const WARM_UP: Duration = Duration::from_millis(1500);

@@ -11,8 +11,8 @@ use rustix::process::Signal;
 
 use super::dial::{Connected, dial};
 use super::punch::{Punch, Source};
-use super::server::{self, Program, Server};
 use super::{Setup, Shape, Tls};
+use crate::program::{self, Program, Server};
 
 /// The stream.
 const STREAM: &str = "PUNCHES";
@@ -36,7 +36,7 @@ pub(super) struct Nats {
 impl Nats {
     pub(super) async fn start(setup: &Setup<'_>, program: &Program) -> anyhow::Result<Self> {
         let folder = setup.scratch.folder("nats")?;
-        let port = server::free_port()?;
+        let port = program::free_port()?;
         let (tls, file) = (setup.tls, folder.join("nats.conf"));
         let text = format!(
             "listen: \"127.0.0.1:{port}\"\n\
@@ -48,7 +48,7 @@ impl Nats {
             tls.authority
         );
         std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
-        let mut command = server::command(&program.path, None);
+        let mut command = program::command(&program.path, None);
         command.arg("--config").arg(&file);
         let mut server = Server::start("NATS", command, folder.join("log"), Signal::TERM)?;
         let url = format!("tls://{}:{port}", tls.server_name);

@@ -12,9 +12,9 @@ use tokio_postgres::{Client, NoTls, Statement};
 
 use super::dial::{Connected, Driver, dial};
 use super::punch::{Punch, Source};
-use super::server::{self, Program, Server, complete};
 use super::tls::Dialler;
 use super::{Setup, Shape, Tls};
+use crate::program::{self, Program, Server, complete};
 
 /// Debian's directory of versions, each with a `bin`.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -69,8 +69,8 @@ impl Postgres {
         let folder = setup.scratch.folder("postgres")?;
         let user = geteuid().is_root().then_some(USER);
         let data = prepare(&folder, setup.tls, program, user)?;
-        let port = server::free_port()?;
-        let mut command = server::command(&program.path, user);
+        let port = program::free_port()?;
+        let mut command = program::command(&program.path, user);
         command.current_dir(&data).arg("-D").arg(&data);
         for setting in [
             "listen_addresses=127.0.0.1",
@@ -153,7 +153,7 @@ fn prepare(folder: &Path, tls: &Tls, program: &Program, user: Option<&str>) -> a
     };
     own(folder)?;
     let data = folder.join("data");
-    let mut initdb = server::command(&program.path.with_file_name("initdb"), user);
+    let mut initdb = program::command(&program.path.with_file_name("initdb"), user);
     initdb.args(["--no-sync", "--auth", "trust", "--encoding", "UTF8", "--username", ROLE, "--pgdata"]);
     complete(initdb.current_dir(folder).arg(&data)).context("making a cluster of PostgreSQL")?;
     let files =

@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 
 use super::dial::{Connected, Driver, dial};
 use super::punch::{Punch, Source};
-use super::server::{self, Program, Server};
 use super::tls::Dialler;
 use super::{Setup, Shape};
+use crate::program::{self, Program, Server};
 
 /// The script that gets the colour, a digit, and appends the punch.
 const SCRIPT: &str = "local c = redis.call('GET', KEYS[1]) or '4' redis.call('XADD', KEYS[2], '*', 'p', ARGV[1] .. c) return c";
@@ -42,8 +42,8 @@ pub(super) struct Redis {
 impl Redis {
     pub(super) async fn start(setup: &Setup<'_>, program: &Program) -> anyhow::Result<Self> {
         let folder = setup.scratch.folder("redis")?;
-        let port = server::free_port()?;
-        let mut command = server::command(&program.path, None);
+        let port = program::free_port()?;
+        let mut command = program::command(&program.path, None);
         command.args(["--bind", "127.0.0.1", "--port", "0", "--tls-port", &port.to_string()]);
         command.arg("--tls-cert-file").arg(&setup.tls.certificate).arg("--tls-key-file").arg(&setup.tls.key);
         command.arg("--tls-ca-cert-file").arg(&setup.tls.authority).args(["--tls-auth-clients", "yes"]);

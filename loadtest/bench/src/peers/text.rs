@@ -151,8 +151,12 @@ fn run(options: &Options, outcome: &PeersReport) -> String {
 }
 
 fn versions(outcome: &PeersReport) -> String {
-    let each = outcome.versions.iter().filter(|(peer, _)| **peer != Peer::Echo);
-    each.map(|(peer, version)| format!("{} {version}", peer.name())).collect::<Vec<_>>().join(", ")
+    outcome
+        .versions
+        .iter()
+        .map(|(peer, version)| format!("{} {version}", peer.name()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn shape(measured: &Measured) -> String {

@@ -330,7 +330,7 @@ fn errors_are_json_where_programs_asked_for_it() {
         assert!(text.contains(expected), "{words:?}: {text}");
     }
     let (_, out, _) = said(&mut program(&["--version"]));
-    assert!(out.starts_with("changtong "), "{out}");
+    assert!(out.starts_with("changtong ") && out.contains(", commit "), "{out}");
 }
 
 #[test]

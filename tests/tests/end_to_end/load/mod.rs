@@ -2,6 +2,7 @@
 
 mod citizens;
 mod drills;
+mod floor;
 mod pages;
 mod peers;
 mod scenario;

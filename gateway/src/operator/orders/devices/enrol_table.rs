@@ -1,6 +1,7 @@
 //! The order that enrols the devices of a table: all of them, or none.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;
@@ -91,10 +92,10 @@ impl RegistryChange for Ordered<EnrolDevices> {
 
     fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Vec<Enrolled>> {
         let (registry, EnrolDevices { devices, check }) = (registrar.registry(), self.order);
-        let (regions, there) = (registry.regions()?, registry.devices()?);
+        let regions = registry.regions()?;
         let (mut wrong, mut enrolled, mut new) = (twins(&devices), Vec::new(), Vec::new());
         let (mut last, mut tokens) = (registry.last_device()?, Vec::new());
-        let expires_s = self.now_s + ENROLMENT_S;
+        let (mut names, expires_s) = (HashMap::new(), self.now_s + ENROLMENT_S);
         for device in &devices {
             let row = match device.row(registry, &regions) {
                 Ok(row) => row,
@@ -103,7 +104,12 @@ impl RegistryChange for Ordered<EnrolDevices> {
                     continue;
                 }
             };
-            let known = there.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
+            // Each name is read once, so that the cost of a table does not grow with the devices on record.
+            let named = match names.entry(row.name.clone()) {
+                Entry::Occupied(named) => named.into_mut(),
+                Entry::Vacant(new) => new.insert(registry.devices_named(&row.name)?),
+            };
+            let known = named.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
             let id = known.map_or_else(
                 || {
                     last += 1;

@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use device::clock;
+use device::fleet::Fleet;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use crate::cpu::Usage;
+use crate::machine;
 
 /// Deadline from the start to the first answer.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -22,19 +26,20 @@ const END_MAX: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 const LOG_LINES_MAX: usize = 5;
 
 /// A program with its version.
-pub(super) struct Program {
-    pub(super) path: PathBuf,
-    pub(super) version: String,
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) version: String,
 }
 
 impl Program {
     /// Returns the running program.
-    pub(super) fn own() -> Self {
-        Self { path: PathBuf::new(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    pub(crate) fn own() -> Self {
+        let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), machine::profile());
+        Self { path: PathBuf::new(), version }
     }
 
     /// Asks the program there for its version.
-    pub(super) fn at(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
         let said = Command::new(path).arg("--version").stdin(Stdio::null()).output();
         let said = said.with_context(|| format!("starting {}", path.display()))?;
         let text = String::from_utf8_lossy(&said.stdout);
@@ -42,8 +47,26 @@ impl Program {
         Ok(Self { path: path.to_owned(), version: version.to_owned() })
     }
 
+    /// Asks a gateway's program for its version, with the profile and the commit of its build.
+    pub(crate) fn gateway(path: &Path) -> anyhow::Result<Self> {
+        let said = Command::new(path).arg("--version").stdin(Stdio::null()).output();
+        let said = said.with_context(|| format!("starting {}", path.display()))?;
+        let text = String::from_utf8_lossy(&said.stdout);
+        let version = text.trim().strip_prefix("changtong ");
+        let version = version.with_context(|| format!("{} is no gateway", path.display()))?;
+        Ok(Self { path: path.to_owned(), version: version.to_owned() })
+    }
+
+    /// Asks the gateway that serves the city: its process, because the file may have been built again since it began.
+    pub(crate) fn serving(fleet: &Fleet) -> anyhow::Result<Self> {
+        match Usage::of_port(fleet.quic[0]) {
+            Some(usage) => Self::gateway(Path::new(&format!("/proc/{}/exe", usage.process))),
+            None => Self::gateway(&fleet.binary),
+        }
+    }
+
     /// Finds the first program that exists.
-    pub(super) fn find(paths: &[PathBuf], package: &str) -> anyhow::Result<Self> {
+    pub(crate) fn find(paths: &[PathBuf], package: &str) -> anyhow::Result<Self> {
         for path in paths {
             match Self::at(path) {
                 Ok(found) => return Ok(found),
@@ -67,13 +90,13 @@ fn version(text: &str) -> Option<&str> {
 }
 
 /// Returns a free loopback port, of TCP.
-pub(super) fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     Ok(listener.local_addr()?.port())
 }
 
 /// Makes a command that ends with this thread even if this program is killed, as another user if one is named.
-pub(super) fn command(program: &Path, user: Option<&str>) -> Command {
+pub(crate) fn command(program: &Path, user: Option<&str>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "INT"]);
     if let Some(user) = user {
@@ -84,7 +107,7 @@ pub(super) fn command(program: &Path, user: Option<&str>) -> Command {
 }
 
 /// Runs a command to its end.
-pub(super) fn complete(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn complete(command: &mut Command) -> anyhow::Result<()> {
     let name = format!("{command:?}");
     let said = command.output().with_context(|| format!("running {name}"))?;
     ensure!(said.status.success(), "{name}: {}", tail(&String::from_utf8_lossy(&said.stderr)));
@@ -92,7 +115,7 @@ pub(super) fn complete(command: &mut Command) -> anyhow::Result<()> {
 }
 
 /// A running server. It ends with the value.
-pub(super) struct Server {
+pub(crate) struct Server {
     name: &'static str,
     child: Child,
     log: PathBuf,
@@ -101,7 +124,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts it; `ending` is the signal for an immediate orderly end.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &'static str,
         mut command: Command,
         log: PathBuf,
@@ -114,12 +137,12 @@ impl Server {
     }
 
     /// Returns its process id.
-    pub(super) fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 
     /// Tries until it answers.
-    pub(super) async fn answer<T>(&mut self, ask: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    pub(crate) async fn answer<T>(&mut self, ask: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
         let end = clock::now() + START_MAX;
         loop {
             let asked = tokio::time::timeout_at(end.into(), ask()).await;
