@@ -132,11 +132,13 @@ pub struct City {
     directory: tempfile::TempDir,
     process: Option<Child>,
     size: (u32, u64),
+    /// The number of fronts, if it is not left to the gateway.
+    fronts: Option<usize>,
     addresses: Option<[SocketAddr; 4]>,
     /// The program that the process runs under, for example `strace` with its arguments.
     under: Vec<String>,
-    /// Sockets that outlive the processes: quic and http.
-    handed: Option<(UdpSocket, TcpListener)>,
+    /// Sockets that outlive the processes, with their names.
+    handed: Option<([OwnedFd; 2], &'static str)>,
     /// The variables that the processes find in their environment beside what the test does.
     environment: Vec<(String, String)>,
     /// The level at which the process and every command log.
@@ -163,6 +165,7 @@ impl City {
             directory,
             process: None,
             size: (people, gates),
+            fronts: None,
             addresses: None,
             under: Vec::new(),
             handed: None,
@@ -198,9 +201,19 @@ impl City {
         self.under = program.iter().map(|&word| word.to_owned()).collect();
     }
 
+    /// Sets the number of fronts of the next processes.
+    pub fn fronts(&mut self, fronts: usize) {
+        self.fronts = Some(fronts);
+    }
+
     /// Holds these sockets from now on, for the next processes.
     pub fn hand_over(&mut self, quic: UdpSocket, http: TcpListener) {
-        self.handed = Some((quic, http));
+        self.handed = Some(([quic.into(), http.into()], "quic:http"));
+    }
+
+    /// Does the same with the sockets of two fronts, which share a port.
+    pub fn hand_over_fronts(&mut self, fronts: [UdpSocket; 2]) {
+        self.handed = Some((fronts.map(OwnedFd::from), "quic:quic"));
     }
 
     /// Sets a variable for the next processes.
@@ -212,8 +225,8 @@ impl City {
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "the city runs already");
         let mut words: Vec<String> = self.under.clone();
-        if self.handed.is_some() {
-            words.splice(..0, handing_over("quic:http"));
+        if let Some((_, names)) = &self.handed {
+            words.splice(..0, handing_over(names));
         }
         words.push(binary().display().to_string());
         let mut command = Command::new(&words[0]);
@@ -223,6 +236,9 @@ impl City {
             .arg(self.data());
         let (people, gates) = self.size;
         command.args(["--control", "127.0.0.1:0"]);
+        if let Some(fronts) = self.fronts {
+            command.args(["--fronts", &fronts.to_string()]);
+        }
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = self.addresses.unwrap_or([loopback; 4]);
@@ -230,9 +246,10 @@ impl City {
             command.args([*flag, &address.to_string()]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        if let Some((quic, http)) = &self.handed {
-            command.stdin(OwnedFd::from(quic.try_clone().expect("a second descriptor")));
-            command.stdout(OwnedFd::from(http.try_clone().expect("a second descriptor")));
+        if let Some((sockets, _)) = &self.handed {
+            let [stdin, stdout] =
+                sockets.each_ref().map(|socket| socket.try_clone().expect("a second descriptor"));
+            command.stdin(stdin).stdout(stdout);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use keys::Keys;
 
 use super::*;
-use crate::config::{LOG_LEVEL, QUEUE_PUNCHES, SEGMENT_BYTES, parse, whereabouts};
+use crate::config::{CONNECTIONS, Fronts, LOG_LEVEL, QUEUE_PUNCHES, SEGMENT_BYTES, parse, whereabouts};
 use crate::tls::pki::{Authority, write_new};
 
 const EXAMPLE: &str = include_str!("../../changtong.example.toml");
@@ -35,6 +35,7 @@ fn the_example_is_read_and_shows_the_defaults() {
     let settings = parse(EXAMPLE, Path::new("example")).unwrap().settings;
     assert_eq!(settings.segment_bytes_max, SEGMENT_BYTES);
     assert_eq!(settings.queue_punches_max, QUEUE_PUNCHES);
+    assert_eq!((settings.fronts, settings.connections_max), (Fronts::default(), CONNECTIONS));
     assert_eq!(settings.log, LOG_LEVEL);
     let [mobile, unicom, telecom] = &settings.carriers[..] else { panic!("the notice names three carriers") };
     assert_eq!([&mobile.id, &unicom.id, &telecom.id], ["china-mobile", "china-unicom", "china-telecom"]);
@@ -49,6 +50,18 @@ fn what_is_wrong_is_named_with_its_line() {
         ("segment_bytes_max = 268435456", "segment_bytes_max = -1", "`ledger.segment_bytes_max`: invalid"),
         ("listen = \"127.0.0.1:9464\"", "listen = 9464", "`http.listen`: invalid type"),
         ("listen = \"127.0.0.1:9464\"", "listen = \"9464\"", "`http.listen`: invalid socket address"),
+        (
+            "fronts = \"auto\"",
+            "fronts = \"many\"",
+            "`quic.fronts`: invalid value: string \"many\", expected \"auto\" or a number from 1 to 64",
+        ),
+        (
+            "fronts = \"auto\"",
+            "fronts = 65",
+            "`quic.fronts`: invalid value: integer `65`, expected \"auto\" or",
+        ),
+        ("fronts = \"auto\"", "fronts = 0", "`quic.fronts`: invalid value"),
+        ("connections_max = 20000", "connections_max = -1", "`quic.connections_max`: invalid"),
         ("permits = 16", "permit = 16", "unknown key `carrier.0.permit`; did you mean `permits`?"),
         ("per_phone_day_max = 10", "per_fone_day_max = 10", "did you mean `per_phone_day_max`?"),
         ("level = \"info", "levle = \"info", "unknown key `log.levle`; did you mean `level`?"),
@@ -191,6 +204,7 @@ fn each_file_and_address_that_is_named_is_looked_at() {
         }),
         ("level = ", "\"inof\" is no level", |l| l.replace("\"info,", "\"inof,")),
         ("segment_bytes_max", "it is not", |l| l.replace("= 268435456", "= 4096")),
+        ("connections_max", "it is not 1 to 1000000", |l| l.replace("_max = 20000", "_max = 0")),
         ("queue_punches_max", "it is less", |l| l.replace("= 262144", "= 1")),
         ("listen = \"0.0.0.0:9464\"", "is taken by `http.listen`", |l| {
             l.replace("0.0.0.0:7444", "0.0.0.0:9464");
