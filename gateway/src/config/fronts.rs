@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
-/// The most fronts: connection ids name them with 16 bits, and a port with more sockets serves a machine that nobody has for gates.
+/// The most fronts: more cores than a machine for gates has. A front draws connection ids until one is its own, which costs a draw for each
+/// front.
 pub(crate) const FRONTS_MAX: usize = 64;
 /// The connections of devices by default: one for each device of a city.
 pub(crate) const CONNECTIONS: usize = actors::bounds::DEVICES.entries();

@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Whoever sends it, and from wherever, a packet goes where its connection id says.
+    /// Checks that packets from many addresses go where their connection ids say.
     fn check(sockets: &[UdpSocket]) {
         let to = sockets[0].local_addr().unwrap();
         sockets.iter().for_each(|socket| socket.set_nonblocking(true).unwrap());
