@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 pub(crate) const FRONTS_MAX: usize = 64;
 /// The connections of devices by default: one for each device of a city.
 pub(crate) const CONNECTIONS: usize = actors::bounds::DEVICES.entries();
-/// The most that can be set: a connection that waits takes about 30 KiB, so that these take 30 GB.
+/// The most that can be set: a connection that waits takes about 35 KiB (measured with 4,000), so that these take 35 GB.
 pub(crate) const CONNECTIONS_MAX: usize = 1_000_000;
 /// The word for as many as the machine has use for.
 const AUTO: &str = "auto";
