@@ -75,3 +75,25 @@ impl RegionMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permits_of_a_region_are_the_sum_of_its_actors_on_all_fronts() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let fronts =
+            metrics::with_local_recorder(&recorder, || [(); 2].map(|()| RegionMetrics::new(RegionId(7), 10)));
+        for (first, second) in [(3, 0), (3, 4), (1, 4), (1, 4), (0, 0)] {
+            fronts[0].permits(first);
+            fronts[1].permits(second);
+            let text = handle.render();
+            for (name, expected) in [(metric::PERMITS_IN_USE, first + second), (metric::PERMITS_MAX, 20)] {
+                let line = format!("{name}{{region=\"7\"}} {expected}");
+                assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
+            }
+        }
+    }
+}
