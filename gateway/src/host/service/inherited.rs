@@ -75,9 +75,7 @@ impl Inherited {
             }
         }
     }
-}
 
-impl Inherited {
     /// Adds the socket of one more front, which has to share the port of the others.
     fn put_front(&mut self, socket: UdpSocket) -> anyhow::Result<SocketAddr> {
         let address = socket.local_addr().context("asking the socket quic for its address")?;
