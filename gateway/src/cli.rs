@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::config::named;
+use crate::config::{Config, Fault, Refused};
 use crate::dev::Dev;
 use crate::host::service::Service;
 use crate::process::{self, Sockets};
@@ -90,8 +91,12 @@ fn develop(dev: Dev, log: LogLevel) -> anyhow::Result<ExitCode> {
 fn serve(file: &Path, log: LogLevel) -> anyhow::Result<ExitCode> {
     let Service { inherited, notify } = Service::from_environment()?;
     let file = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
-    let settings = check::load(&file)?.settings;
+    let Config { path, settings, lines } = check::load(&file)?;
     log.follow(&settings.log)?;
+    if let Err(what) = inherited.check_fronts(settings.fronts) {
+        let faults = vec![Fault { line: lines.of("quic.fronts"), what: format!("`quic.fronts`: {what}") }];
+        return Err(Refused { path, faults }.into());
+    }
     let sockets = Sockets::bind(&settings, inherited)?;
     process::run(&settings, sockets, notify, Behind { source: Source::File(file), log }, |_| Ok(()))
 }

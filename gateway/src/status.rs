@@ -31,6 +31,8 @@ pub(crate) struct Status {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Listens {
     pub(crate) quic: String,
+    /// The threads that serve devices there.
+    pub(crate) fronts: usize,
     pub(crate) enrol: String,
     pub(crate) http: String,
     pub(crate) pages: Option<String>,

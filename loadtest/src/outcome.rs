@@ -72,6 +72,8 @@ pub struct Run {
     pub loadtest: String,
     /// The gateway's version, from its metrics.
     pub gateway: Option<String>,
+    /// The gateway's fronts, from its metrics: the threads that serve devices.
+    pub fronts: Option<u32>,
     /// The machine.
     pub machine: Machine,
 }

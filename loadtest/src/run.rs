@@ -248,6 +248,7 @@ fn report(
         commit: machine::commit(),
         loadtest: env!("CARGO_PKG_VERSION").to_owned(),
         gateway: measured.gateway,
+        fronts: measured.fronts,
         machine: machine::here(),
     };
     Report {

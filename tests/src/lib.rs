@@ -1,8 +1,7 @@
 //! The base of end-to-end tests: a development city of their own, in a directory and on ports of their own, that can be killed
 //! and started again.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,12 +9,14 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use device::Fleet;
+use handed::Handed;
 use loadtest::http;
 pub use operators::operator_key;
 use runtime::{clock, lock};
 
 pub mod browser;
 pub mod clocks;
+mod handed;
 pub mod https;
 mod operators;
 pub mod people;
@@ -32,16 +33,6 @@ pub mod web;
 
 /// The time that a condition may take to come true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Makes a command line that hands stdin and stdout over as two sockets with these names, as a service manager does, before the
-/// program that follows.
-fn handing_over(names: &str) -> [String; 4] {
-    let script = format!(
-        "exec 3<&0 4<&1 </dev/null >/dev/null; \
-         export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES={names}; exec \"$@\""
-    );
-    ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]
-}
 
 /// Returns the gateway's program, built beside the tests.
 pub fn binary() -> PathBuf {
@@ -132,11 +123,13 @@ pub struct City {
     directory: tempfile::TempDir,
     process: Option<Child>,
     size: (u32, u64),
+    /// The number of fronts, if it is not left to the gateway.
+    fronts: Option<usize>,
     addresses: Option<[SocketAddr; 4]>,
     /// The program that the process runs under, for example `strace` with its arguments.
     under: Vec<String>,
-    /// Sockets that outlive the processes: quic and http.
-    handed: Option<(UdpSocket, TcpListener)>,
+    /// Sockets that outlive the processes.
+    handed: Option<Handed>,
     /// The variables that the processes find in their environment beside what the test does.
     environment: Vec<(String, String)>,
     /// The level at which the process and every command log.
@@ -163,6 +156,7 @@ impl City {
             directory,
             process: None,
             size: (people, gates),
+            fronts: None,
             addresses: None,
             under: Vec::new(),
             handed: None,
@@ -198,9 +192,9 @@ impl City {
         self.under = program.iter().map(|&word| word.to_owned()).collect();
     }
 
-    /// Holds these sockets from now on, for the next processes.
-    pub fn hand_over(&mut self, quic: UdpSocket, http: TcpListener) {
-        self.handed = Some((quic, http));
+    /// Sets the number of fronts of the next processes.
+    pub fn fronts(&mut self, fronts: usize) {
+        self.fronts = Some(fronts);
     }
 
     /// Sets a variable for the next processes.
@@ -212,8 +206,8 @@ impl City {
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "the city runs already");
         let mut words: Vec<String> = self.under.clone();
-        if self.handed.is_some() {
-            words.splice(..0, handing_over("quic:http"));
+        if let Some(handed) = &self.handed {
+            words.splice(..0, handed.words());
         }
         words.push(binary().display().to_string());
         let mut command = Command::new(&words[0]);
@@ -223,6 +217,9 @@ impl City {
             .arg(self.data());
         let (people, gates) = self.size;
         command.args(["--control", "127.0.0.1:0"]);
+        if let Some(fronts) = self.fronts {
+            command.args(["--fronts", &fronts.to_string()]);
+        }
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = self.addresses.unwrap_or([loopback; 4]);
@@ -230,9 +227,8 @@ impl City {
             command.args([*flag, &address.to_string()]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        if let Some((quic, http)) = &self.handed {
-            command.stdin(OwnedFd::from(quic.try_clone().expect("a second descriptor")));
-            command.stdout(OwnedFd::from(http.try_clone().expect("a second descriptor")));
+        if let Some(handed) = &self.handed {
+            handed.give(&mut command);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path());

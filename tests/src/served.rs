@@ -83,7 +83,7 @@ impl Served {
         .expect("written");
         run(&["keys", "init", "--keys", at("keys").to_str().expect("plain")]);
         let log = std::fs::File::create(at("stderr.log")).expect("a log file");
-        let [shell, words @ ..] = crate::handing_over("http:pages");
+        let [shell, words @ ..] = crate::handed::handing_over("http:pages");
         let mut command = Command::new(shell);
         command.args(words).arg(binary()).arg("serve").arg("--config").arg(at("changtong.toml"));
         let [stdin, stdout] = listeners.map(|listener| Stdio::from(OwnedFd::from(listener)));

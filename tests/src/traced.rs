@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::wait_for;
@@ -30,10 +30,31 @@ impl Traced {
         Self::attach(command, pid)
     }
 
-    fn attach(mut command: Command, pid: u32) -> Self {
+    /// Injects a fault into a system call of the process's one thread of that name.
+    ///
+    /// # Panics
+    /// There is no such thread, or it cannot be attached to.
+    pub fn thread(pid: u32, name: &str, inject: &str) -> Self {
+        let call = inject.split(':').next().expect("split has a first part");
+        let is_it = |thread: &Path| {
+            let own = std::fs::read_to_string(thread.join("comm")).unwrap_or_default();
+            own.trim_end() == name
+        };
+        let thread = threads(pid).find(|thread| is_it(thread)).unwrap_or_else(|| panic!("no thread {name}"));
+        let mut command = Command::new("strace");
+        command.args(["-qq", "-o", "/dev/null", "-p"]).arg(thread.file_name().expect("the thread's number"));
+        command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={inject}")]);
+        Self::start(command, || is_traced(&thread))
+    }
+
+    fn attach(command: Command, pid: u32) -> Self {
+        Self::start(command, || threads(pid).all(|thread| is_traced(&thread)))
+    }
+
+    fn start(mut command: Command, is_attached: impl Fn() -> bool) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let traced = Self(command.spawn().expect("the tracer: install the Debian package of its name"));
-        wait_for("the tracer", || every_thread_is_traced(pid).then_some(()));
+        wait_for("the tracer", || is_attached().then_some(()));
         traced
     }
 }
@@ -47,12 +68,15 @@ impl Drop for Traced {
     }
 }
 
-fn every_thread_is_traced(pid: u32) -> bool {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
-    threads.flatten().all(|thread| {
-        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
-    })
+/// Returns the directories of a process's threads.
+fn threads(pid: u32) -> impl Iterator<Item = PathBuf> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our own process");
+    threads.flatten().map(|thread| thread.path())
+}
+
+fn is_traced(thread: &Path) -> bool {
+    let status = std::fs::read_to_string(thread.join("status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
 }
 
 /// A function of a running process that panics whenever it is called, until the value ends.

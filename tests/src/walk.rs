@@ -14,7 +14,7 @@ use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
 use runtime::clock;
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::City;
+use crate::{City, deadline};
 
 /// The number of punches that a walker keeps in flight.
 const UNDER_WAY: usize = 24;
@@ -145,6 +145,19 @@ impl Crew {
     /// Returns the number of punches acknowledged so far.
     pub fn acknowledged(&self) -> u64 {
         self.progress().map(|one| one.acknowledged).sum()
+    }
+
+    /// Waits until each walker has so many more punches acknowledged.
+    ///
+    /// # Panics
+    /// They have not in time.
+    pub async fn advance(&self, punches: u64) {
+        let goals: Vec<_> = self.progress().map(|progress| progress.acknowledged + punches).collect();
+        let end = deadline();
+        while self.progress().zip(&goals).any(|(progress, goal)| progress.acknowledged < *goal) {
+            assert!(clock::now() < end, "punches: they were not acknowledged");
+            tokio::time::sleep(PACE).await;
+        }
     }
 
     /// Stops new people, and waits for the last acknowledgements.

@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use actix::dev::ContextFut;
@@ -74,13 +74,38 @@ impl History {
     }
 }
 
+/// The gauge of an actor that is 1 while the actor is parked. Clones are one gauge of several actors: it is 1 while any of them is parked.
+#[derive(Clone)]
+pub struct ParkedGauge(Arc<Parked>);
+
+struct Parked {
+    gauge: metrics::Gauge,
+    /// The actors that are parked.
+    actors: Mutex<usize>,
+}
+
+impl ParkedGauge {
+    /// Returns the gauge of no parked actor.
+    pub fn new(gauge: metrics::Gauge) -> Self {
+        gauge.set(0.0);
+        Self(Arc::new(Parked { gauge, actors: Mutex::new(0) }))
+    }
+
+    /// Counts an actor that is parked now, or is no longer.
+    fn count(&self, is_parked: bool) {
+        let mut actors = lock::lock(&self.0.actors);
+        *actors = if is_parked { *actors + 1 } else { actors.saturating_sub(1) };
+        self.0.gauge.set(f64::from(u8::from(*actors > 0)));
+    }
+}
+
 struct Shared<A: Actor<Context = Context<A>>> {
     name: String,
     addr: RwLock<Addr<A>>,
     parked: AtomicBool,
     restarts: AtomicU64,
     restarts_total: metrics::Counter,
-    parked_gauge: metrics::Gauge,
+    parked_gauge: ParkedGauge,
 }
 
 /// A reference to a supervised actor that stays valid over restarts. The actor ends when the last reference is dropped.
@@ -113,11 +138,11 @@ impl<A: Actor<Context = Context<A>>> ActorRef<A> {
 }
 
 /// Starts an actor on the current arbiter and supervises it. `make` creates it at the start and after parking; on other restarts the
-/// actor's `restarting` has to reset its state. `parked_gauge` is 1 while the actor is parked.
+/// actor's `restarting` has to reset its state.
 pub fn supervise<A>(
     name: String,
     policy: RestartPolicy,
-    parked_gauge: metrics::Gauge,
+    parked_gauge: ParkedGauge,
     make: impl Fn() -> A + 'static,
 ) -> ActorRef<A>
 where
@@ -132,7 +157,6 @@ where
         parked: AtomicBool::new(false),
         restarts: AtomicU64::new(0),
     };
-    shared.parked_gauge.set(0.0);
     let actor = ActorRef(Arc::new(shared));
     actix_rt::spawn(keep_alive(Arc::downgrade(&actor.0), policy, make, future));
     actor
@@ -222,7 +246,7 @@ impl<A: Actor<Context = Context<A>>> Shared<A> {
 
     fn set_parked(&self, parked: bool) {
         self.parked.store(parked, Ordering::Release);
-        self.parked_gauge.set(f64::from(u8::from(parked)));
+        self.parked_gauge.count(parked);
     }
 
     fn count_restart(&self) {

@@ -154,12 +154,12 @@ bounds! {
         "its longest idle one is closed; with none idle the new one is", "half of all: the others have the rest";
     HTTP_CONNECTIONS = "http-connections" "connections to metrics and the overview", per "gateway": 256 in AT_ONCE, of 0;
         "the one that is idle for longest is closed", "some scrapers, and operators' browsers; the port is for one's own network";
-    HANDSHAKES = "handshakes" "device handshakes under way", per "gateway": 512 in AT_ONCE, of 0;
+    HANDSHAKES = "handshakes" "device handshakes under way", per "front": 512 in AT_ONCE, of 0;
         "above half an address is proven by Retry, beyond nobody is answered", "a handshake costs a signature; ten seconds of the slowest";
-    HANDSHAKES_NETWORK = "handshakes-network" "device handshakes under way while half of all are taken", per "/24 (IPv6: /48)": 64 in AT_ONCE, of 0;
+    HANDSHAKES_NETWORK = "handshakes-network" "device handshakes under way while half of all are taken", per "front and /24 (IPv6: /48)": 64 in AT_ONCE, of 0;
         "not answered; the device tries again by itself", "one address that begins and never ends holds no more than the first half";
     DEVICES = "devices" "connections of devices", per "gateway": 20_000 in AT_ONCE, of 0;
-        "closed with too-many-connections", "one for each device: a newer one replaces it, so a certificate in a loop holds one";
+        "closed with too-many-connections", "one for each device: a newer one replaces it, so a certificate in a loop holds one; `quic.connections_max` has the number in force, for all fronts together";
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use runtime::arbiter::{ArbiterThread, Pulse};
 use runtime::clock;
 use runtime::host::{HostedThread, host};
 use runtime::lock::lock;
-use runtime::supervisor::{ActorRef, supervise};
+use runtime::supervisor::{ActorRef, ParkedGauge, supervise};
 use tokio::sync::oneshot;
 
 use super::actor::{Ask, CarrierActor};
@@ -45,7 +45,8 @@ impl CarrierHandle {
     ) -> Result<Self, CarrierError> {
         let context = Arc::new(CarrierContext::new(config, settings, faults)?);
         let name = format!("carrier-{}", config.id);
-        let parked = metrics::gauge!(metric::CARRIER_PARKED, "carrier" => config.id.clone());
+        let parked =
+            ParkedGauge::new(metrics::gauge!(metric::CARRIER_PARKED, "carrier" => config.id.clone()));
         let (there, restarts) = (Arc::clone(&context), settings.restarts);
         let (actor, thread) = host(&name.clone(), move |stop| {
             let actors = Arc::clone(&there);

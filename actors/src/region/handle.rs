@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use ledger::{AppendOutcome, LedgerPort, Run};
 use protocol::message::BusyReason;
-use protocol::{Punch, RegionId, metric};
+use protocol::{Punch, RegionId};
 use runtime::clock;
 use runtime::supervisor::{ActorRef, supervise};
 use tokio::sync::oneshot;
@@ -80,7 +80,7 @@ impl RegionHandle {
         faults: FaultHook<Run<Punch>>,
     ) -> Self {
         let state = Arc::new(RegionState::new(id, judge, ledger, config, faults));
-        let parked = metrics::gauge!(metric::REGION_PARKED, "region" => id.to_string());
+        let parked = config.parked.of(id);
         let shared = Arc::clone(&state);
         let actor = supervise(format!("region-{id}"), config.restarts, parked, move || {
             RegionActor::new(Arc::clone(&shared))

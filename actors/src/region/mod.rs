@@ -10,30 +10,54 @@ mod directory;
 mod handle;
 mod state;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
 use ledger::AppendOutcome;
 use protocol::message::BusyReason;
-use runtime::supervisor::RestartPolicy;
+use protocol::{RegionId, metric};
+use runtime::lock::lock;
+use runtime::supervisor::{ParkedGauge, RestartPolicy};
 
 use crate::tap::Taps;
 
 pub use directory::Directory;
 pub use handle::{PendingRun, RegionHandle};
 
-/// The settings of a region.
+/// The settings of a region. The fronts of a process have clones of one value.
 #[derive(Clone)]
 pub struct RegionConfig {
-    /// Punches in the actor and its mailbox together; a run above this number is answered `Busy`.
+    /// Punches in the actor and its mailbox together; a run above this number is answered `Busy`. For each front: it bounds the delay in
+    /// one mailbox, and a share of it would be less than the window of one concentrator.
     pub(super) punches_max: usize,
     /// The restarts that the actor is given before it is parked.
     pub(super) restarts: RestartPolicy,
     /// The operators' taps, which are shown each recorded verdict.
     pub(super) taps: Taps,
+    /// The gauges that the actors of a region on all fronts share.
+    pub(super) parked: ParkedRegions,
+}
+
+/// The gauge of each region, 1 while its actor on any front is parked. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct ParkedRegions(Arc<Mutex<HashMap<RegionId, ParkedGauge>>>);
+
+impl ParkedRegions {
+    pub(super) fn of(&self, id: RegionId) -> ParkedGauge {
+        let gauge = || ParkedGauge::new(metrics::gauge!(metric::REGION_PARKED, "region" => id.to_string()));
+        lock(&self.0).entry(id).or_insert_with(gauge).clone()
+    }
 }
 
 impl RegionConfig {
     /// Makes settings with room for four of the largest windows.
     pub fn new(taps: Taps) -> Self {
-        Self { punches_max: 64 * 1024, restarts: RestartPolicy::default(), taps }
+        Self {
+            punches_max: 64 * 1024,
+            restarts: RestartPolicy::default(),
+            taps,
+            parked: ParkedRegions::default(),
+        }
     }
 }
 

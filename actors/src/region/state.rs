@@ -69,7 +69,7 @@ impl RegionState {
 
     /// Sets the gauge of permits in use.
     pub(super) fn show_permits(&self) {
-        self.metrics.permits.set((self.permits_max - self.permits.available_permits()) as f64);
+        self.metrics.permits(self.permits_max - self.permits.available_permits());
     }
 
     /// Judges the punches of a run together.

@@ -11,7 +11,7 @@ use registry::Registry;
 use registry::colours::Codes;
 use runtime::clock;
 use runtime::host::{HostedThread, host};
-use runtime::supervisor::{ActorRef, supervise};
+use runtime::supervisor::{ActorRef, ParkedGauge, supervise};
 use tokio::sync::Semaphore;
 
 use super::actor::{Enqueue, RegistrarActor};
@@ -67,7 +67,7 @@ impl RegistrarHandle {
         let policy = Some(policy);
         let context = RegistrarContext { registry, codes, policy, signing_pkcs8, chore_rests, faults };
         host("registrar", move |stop| {
-            let parked = metrics::gauge!(metric::REGISTRAR_PARKED);
+            let parked = ParkedGauge::new(metrics::gauge!(metric::REGISTRAR_PARKED));
             let actor = supervise("registrar".to_owned(), restarts, parked, move || {
                 RegistrarActor::new(context.clone())
             });

@@ -14,7 +14,7 @@ use registry::{PolicyRow, Registry, RegistryError};
 use rustix::fs::{Access, access};
 
 use crate::config::Settings;
-use crate::config::{Carrier, Config, Fault, Refused, Sms, at_of, read, read_file, secret};
+use crate::config::{CONNECTIONS_MAX, Carrier, Config, Fault, Refused, Sms, at_of, read, read_file, secret};
 use crate::host::owner::User;
 use crate::host::vouching;
 use crate::tls::identities::Pair;
@@ -48,6 +48,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     check.log();
     check.operators();
     check.ledger();
+    check.connections();
     check.certificates();
     check.addresses();
     check.carriers();
@@ -154,6 +155,13 @@ impl Check<'_> {
         }
         if *queue_punches_max < QUEUE_PUNCHES_MIN {
             self.say("ledger.queue_punches_max", format!("it is less than {QUEUE_PUNCHES_MIN}"));
+        }
+    }
+
+    fn connections(&mut self) {
+        let Settings { connections_max, .. } = &self.config.settings;
+        if !(1..=CONNECTIONS_MAX).contains(connections_max) {
+            self.say("quic.connections_max", format!("it is not 1 to {CONNECTIONS_MAX}"));
         }
     }
 

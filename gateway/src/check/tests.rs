@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use keys::Keys;
 
 use super::*;
-use crate::config::{LOG_LEVEL, QUEUE_PUNCHES, SEGMENT_BYTES, parse, whereabouts};
+use crate::config::{CONNECTIONS, Fronts, LOG_LEVEL, QUEUE_PUNCHES, SEGMENT_BYTES, parse, whereabouts};
 use crate::tls::pki::{Authority, write_new};
 
 const EXAMPLE: &str = include_str!("../../changtong.example.toml");
@@ -35,6 +35,7 @@ fn the_example_is_read_and_shows_the_defaults() {
     let settings = parse(EXAMPLE, Path::new("example")).unwrap().settings;
     assert_eq!(settings.segment_bytes_max, SEGMENT_BYTES);
     assert_eq!(settings.queue_punches_max, QUEUE_PUNCHES);
+    assert_eq!((settings.fronts, settings.connections_max), (Fronts::default(), CONNECTIONS));
     assert_eq!(settings.log, LOG_LEVEL);
     let [mobile, unicom, telecom] = &settings.carriers[..] else { panic!("the notice names three carriers") };
     assert_eq!([&mobile.id, &unicom.id, &telecom.id], ["china-mobile", "china-unicom", "china-telecom"]);
@@ -49,6 +50,18 @@ fn what_is_wrong_is_named_with_its_line() {
         ("segment_bytes_max = 268435456", "segment_bytes_max = -1", "`ledger.segment_bytes_max`: invalid"),
         ("listen = \"127.0.0.1:9464\"", "listen = 9464", "`http.listen`: invalid type"),
         ("listen = \"127.0.0.1:9464\"", "listen = \"9464\"", "`http.listen`: invalid socket address"),
+        (
+            "fronts = \"auto\"",
+            "fronts = \"many\"",
+            "`quic.fronts`: invalid value: string \"many\", expected \"auto\" or a number from 1 to 64",
+        ),
+        (
+            "fronts = \"auto\"",
+            "fronts = 65",
+            "`quic.fronts`: invalid value: integer `65`, expected \"auto\" or",
+        ),
+        ("fronts = \"auto\"", "fronts = 0", "`quic.fronts`: invalid value"),
+        ("connections_max = 20000", "connections_max = -1", "`quic.connections_max`: invalid"),
         ("permits = 16", "permit = 16", "unknown key `carrier.0.permit`; did you mean `permits`?"),
         ("per_phone_day_max = 10", "per_fone_day_max = 10", "did you mean `per_phone_day_max`?"),
         ("level = \"info", "levle = \"info", "unknown key `log.levle`; did you mean `level`?"),
@@ -147,6 +160,17 @@ impl Layout {
         let path = self.at("changtong.toml");
         std::fs::write(&path, &self.text).unwrap();
         load(&path).map_or_else(|refused| lines(&refused), |_| Vec::new())
+    }
+}
+
+#[test]
+fn no_connections_and_more_than_a_machine_holds_are_refused() {
+    for wrong in [0, 1_000_001] {
+        let mut layout = Layout::new();
+        layout.replace("connections_max = 20000", &format!("connections_max = {wrong}"));
+        let faults = layout.faults_but_a_missing_log();
+        let expected = "`quic.connections_max`: it is not 1 to 1000000";
+        assert!(faults.iter().any(|fault| fault.ends_with(expected)), "{wrong}: {faults:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! error, and everything that is wrong is named at once, with its line. `check-config` reads it the same way.
 
 mod carriers;
+mod fronts;
 pub(crate) mod named;
 mod operators;
 mod pages;
@@ -17,6 +18,7 @@ use anyhow::Context;
 use registry::CONSENT_DAYS;
 
 pub(crate) use carriers::{Carrier, read, secret};
+pub(crate) use fronts::{CONNECTIONS, CONNECTIONS_MAX, FRONTS_MAX, Fronts};
 pub(crate) use operators::Operators;
 pub(crate) use pages::Pages;
 pub(crate) use reader::at_of;
@@ -97,15 +99,17 @@ fn read_settings(mut root: Table<'_, '_>) -> Option<Settings> {
     let sms = root.optional_section("sms").and_then(Service::read);
     let pages = root.optional_section("pages").and_then(Pages::read);
     root.end();
-    let ((quic, certificate, key), (enrol, authority)) = (quic?, enrol?);
+    let (quic, (enrol, authority)) = (quic?, enrol?);
     Some(Settings {
         test,
         data: data?,
         keys: keys?,
         authority,
-        certificate,
-        key,
-        quic,
+        certificate: quic.certificate,
+        key: quic.key,
+        quic: quic.listen,
+        fronts: quic.fronts,
+        connections_max: quic.connections_max,
         http: http?,
         enrol,
         pages,
@@ -120,11 +124,22 @@ fn read_settings(mut root: Table<'_, '_>) -> Option<Settings> {
     })
 }
 
-fn read_quic(mut table: Table<'_, '_>) -> Option<(SocketAddr, PathBuf, PathBuf)> {
+/// The section `[quic]`.
+struct Quic {
+    listen: SocketAddr,
+    certificate: PathBuf,
+    key: PathBuf,
+    fronts: Fronts,
+    connections_max: usize,
+}
+
+fn read_quic(mut table: Table<'_, '_>) -> Option<Quic> {
     let (listen, certificate, key) =
         (table.required("listen"), table.required("certificate"), table.required("key"));
+    let fronts = table.optional("fronts").unwrap_or_default();
+    let connections_max = table.optional("connections_max").unwrap_or(CONNECTIONS);
     table.end();
-    Some((listen?, certificate?, key?))
+    Some(Quic { listen: listen?, certificate: certificate?, key: key?, fronts, connections_max })
 }
 
 fn read_enrol(mut table: Table<'_, '_>) -> Option<(SocketAddr, PathBuf)> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keys::Keys;
 use ledger::LedgerConfig;
 
-use super::{Carrier, Operators, Pages, Sms};
+use super::{Carrier, Fronts, Operators, Pages, Sms};
 
 /// The places of things and their names.
 #[derive(Clone, Debug)]
@@ -20,6 +20,10 @@ pub(crate) struct Settings {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
     pub(crate) quic: SocketAddr,
+    /// The number of threads that serve devices.
+    pub(crate) fronts: Fronts,
+    /// The connections of devices, on all fronts together.
+    pub(crate) connections_max: usize,
     pub(crate) http: SocketAddr,
     pub(crate) enrol: SocketAddr,
     /// The place where citizens' pages are served; `None` for a gateway without pages.

@@ -25,7 +25,7 @@ use simulator::city;
 
 use crate::config::Settings;
 use crate::config::named;
-use crate::config::{self, LOG_LEVEL, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
+use crate::config::{self, CONNECTIONS, Fronts, LOG_LEVEL, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::host::service::Service;
 use crate::out::note;
 use crate::process::{self, Sockets};
@@ -56,6 +56,9 @@ pub(crate) struct Dev {
     /// UDP address for devices.
     #[arg(long, default_value = "127.0.0.1:7443")]
     quic: SocketAddr,
+    /// Threads that serve devices, each with a socket on that one address: a number, or auto, one for each core but one.
+    #[arg(long, default_value_t = Fronts::Auto)]
+    fronts: Fronts,
     /// TCP address for metrics and health.
     #[arg(long, default_value = "127.0.0.1:9464")]
     http: SocketAddr,
@@ -85,6 +88,7 @@ impl Default for Dev {
         Self {
             data: PathBuf::from(named::DATA),
             quic: parse("127.0.0.1:7443"),
+            fronts: Fronts::Auto,
             http: parse("127.0.0.1:9464"),
             enrol: parse("127.0.0.1:7444"),
             pages: parse("127.0.0.1:8080"),
@@ -98,6 +102,7 @@ impl Default for Dev {
 
 impl Dev {
     pub(crate) fn run(self, service: Service, behind: Behind) -> anyhow::Result<ExitCode> {
+        service.inherited.check_fronts(self.fronts).map_err(|what| anyhow!("--fronts: {what}"))?;
         // Before a city is built, which takes a while.
         let sockets = Sockets::bind(&self.settings(&self.data), service.inherited)
             .map_err(|error| anyhow!("{error:#}; {PORTS}"))?;
@@ -162,6 +167,8 @@ impl Dev {
             certificate: data.join("server.pem"),
             key: data.join("server.key"),
             quic: self.quic,
+            fronts: self.fronts,
+            connections_max: CONNECTIONS,
             http: self.http,
             enrol: self.enrol,
             pages: Some(config::Pages::development(self.pages)),

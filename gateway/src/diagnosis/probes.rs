@@ -20,7 +20,7 @@ use crate::config::named::Named;
 use crate::door;
 use crate::finding::Finding;
 use crate::operator;
-use crate::quic::endpoint;
+use crate::quic::steering;
 
 /// Less is not enough for an hour of a busy city and the next day of its registry: a failure.
 const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
@@ -64,7 +64,7 @@ fn ports(settings: &Settings) -> Vec<Finding> {
     // The gateway that has this configuration may be the one that listens there.
     let runs = operator::runs(&Named::of(settings));
     let devices = format!("UDP {}, for devices,", settings.quic);
-    let mut findings = vec![port(devices, endpoint::bind(settings.quic).map(drop), runs, true)];
+    let mut findings = vec![port(devices, steering::bind(settings.quic, 1).map(drop), runs, true)];
     let mut tcp = vec![("metrics", settings.http), ("enrolment", settings.enrol)];
     tcp.extend(settings.pages.as_ref().map(|pages| ("pages", pages.listen)));
     for (whose, address) in tcp {

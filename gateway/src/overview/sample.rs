@@ -60,7 +60,7 @@ fn usage(window: &Window<'_>) -> impl Iterator<Item = (String, Option<f64>)> {
     [
         ("full.log", now.share(metric::LEDGER_QUEUED, metric::LEDGER_QUEUE_MAX)),
         ("full.connections", now.share(metric::CONNECTIONS, metric::CONNECTIONS_MAX)),
-        ("full.handshakes", now.share(metric::HANDSHAKES_UNDER_WAY, metric::HANDSHAKES_MAX)),
+        ("full.handshakes", fullest_front(window)),
         ("full.district", fullest),
         ("queued", gauge(metric::LEDGER_QUEUED)),
         ("devices", gauge(metric::CONNECTIONS)),
@@ -69,6 +69,16 @@ fn usage(window: &Window<'_>) -> impl Iterator<Item = (String, Option<f64>)> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into_iter()
+}
+
+/// Returns the share of handshakes on the front that has most; `None` if no front has a maximum.
+fn fullest_front(window: &Window<'_>) -> Option<f64> {
+    let share = |max: &Series| {
+        let front = max.label("front")?;
+        let under_way = window.now.value(metric::HANDSHAKES_UNDER_WAY, "front", front);
+        (max.value > 0.0).then(|| under_way / max.value)
+    };
+    window.now.series(metric::HANDSHAKES_MAX).iter().filter_map(share).reduce(f64::max)
 }
 
 fn districts(window: &Window<'_>) -> impl Iterator<Item = (String, Option<f64>)> {
@@ -105,6 +115,8 @@ mod tests {
                          changtong_punches_total{region=\"7\",colour=\"green\"} 0\n\
                          changtong_permits_in_use{region=\"6\"} 3\nchangtong_permits_max{region=\"6\"} 6\n\
                          changtong_permits_in_use{region=\"7\"} 1\nchangtong_permits_max{region=\"7\"} 6\n\
+                         changtong_handshakes_under_way{front=\"0\"} 1\nchangtong_handshakes_max{front=\"0\"} 4\n\
+                         changtong_handshakes_under_way{front=\"1\"} 3\nchangtong_handshakes_max{front=\"1\"} 4\n\
                          changtong_punches_refused_total{region=\"6\",reason=\"region\"} 8\n\
                          changtong_process_cpu_cores 0.75\n";
 
@@ -119,6 +131,7 @@ mod tests {
             ("punch.p99", None),
             ("busy", Some(4.0)),
             ("full.district", Some(0.5)),
+            ("full.handshakes", Some(0.75)),
             ("full.log", None),
             ("cpu", Some(0.75)),
             ("devices", None),

@@ -1,5 +1,6 @@
 //! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
 
+mod fronts;
 mod load_codes;
 mod running;
 mod signals;
@@ -31,7 +32,6 @@ use crate::host::wall_clock::{self, WallClock};
 use crate::operator::Vitals;
 use crate::operator::orders::EnrolsAt;
 use crate::overview::Overview;
-use crate::quic::endpoint;
 use crate::reload::Behind;
 use crate::status::Listens;
 use crate::tls::pki;
@@ -55,9 +55,10 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    fn listens(&self) -> Listens {
+    fn listens(&self, fronts: usize) -> Listens {
         Listens {
             quic: self.quic.to_string(),
+            fronts,
             enrol: self.enrol.to_string(),
             http: self.http.to_string(),
             pages: self.pages.map(|pages| pages.to_string()),
@@ -67,7 +68,8 @@ impl Addresses {
 
 /// The sockets of the process.
 pub(crate) struct Sockets {
-    quic: UdpSocket,
+    /// One for each front.
+    quic: Vec<UdpSocket>,
     http: TcpListener,
     enrol: TcpListener,
     pages: Option<TcpListener>,
@@ -86,7 +88,7 @@ impl Sockets {
             (None, None) => None,
         };
         Ok(Self {
-            quic: quic.map_or_else(|| endpoint::bind(settings.quic), Ok)?,
+            quic: fronts::sockets(settings, quic)?,
             http: bound(http, settings.http)?,
             enrol: bound(enrol, settings.enrol)?,
             pages,
@@ -95,7 +97,7 @@ impl Sockets {
 
     fn addresses(&self) -> std::io::Result<Addresses> {
         Ok(Addresses {
-            quic: self.quic.local_addr()?,
+            quic: self.quic[0].local_addr()?,
             http: self.http.local_addr()?,
             enrol: self.enrol.local_addr()?,
             pages: self.pages.as_ref().map(TcpListener::local_addr).transpose()?,
@@ -148,7 +150,8 @@ fn run_here(
     let inbox = settings.sms.inbox();
     let overview = Overview::new(registry.regions()?);
     let watched = (readiness.clone(), metrics.clone());
-    let vitals = Vitals::new(settings, watched, overview.clone(), log.clone(), addresses.listens());
+    let listens = addresses.listens(sockets.quic.len());
+    let vitals = Vitals::new(settings, watched, overview.clone(), log.clone(), listens);
     let http = http::start(sockets.http, metrics, readiness.clone(), inbox, overview)?;
     let enrols_at = EnrolsAt {
         url: format!("https://{}/enrol/1", addresses.enrol),
@@ -159,7 +162,7 @@ fn run_here(
         behind,
         keys: &keys,
         registry,
-        socket: sockets.quic,
+        sockets: sockets.quic,
         pages: sockets.pages,
         ledger: log.clone(),
         readiness: readiness.clone(),
@@ -252,7 +255,7 @@ async fn wait(
             _ = tick.tick() => {
                 wall_clock.look();
                 gateway.count_codes();
-                if gateway.front.is_finished() {
+                if gateway.fronts.has_lost_one() {
                     return Why::Front;
                 }
             }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use actors::carrier::{CarrierConfig, Carriers};
 use actors::judge::{Judge, PlaceKinds};
 use actors::query::Queries;
-use actors::region::{Directory, RegionConfig};
 use actors::registrar::{RegistrarConfig, RegistrarHandle};
 use actors::sms::Sms;
 use actors::tap::Taps;
@@ -18,11 +17,11 @@ use policy::PolicyInEffect;
 use protocol::{RegionId, metric};
 use registry::Registry;
 use registry::colours::Codes;
-use runtime::arbiter::{self, ArbiterThread, Pulse};
+use runtime::arbiter::Pulse;
 use runtime::host::HostedThread;
 use runtime::{clock, watchdog};
-use tokio::sync::{oneshot, watch};
 
+use super::fronts::{Common, FrontThreads, Reached};
 use super::load_codes;
 use crate::config::Settings;
 use crate::fleet::Fleet;
@@ -34,17 +33,13 @@ use crate::operator::orders::EnrolsAt;
 use crate::operator::orders::place;
 use crate::operator::{OperatorContext, Running, Vitals};
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
-use crate::quic::endpoint;
-use crate::quic::front::Front;
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::tls::identities::{InForce, Opened, Shown};
-use crate::tls::transport;
 use crate::{config, policies};
 
 /// The gateway that runs.
 pub(crate) struct Gateway {
-    pub(crate) front: ArbiterThread,
-    drain: watch::Sender<bool>,
+    pub(super) fronts: FrontThreads,
     codes: Codes,
     admin: OperatorContext,
     registrar: HostedThread,
@@ -54,8 +49,6 @@ pub(crate) struct Gateway {
     reload: Arc<Reload>,
     at_signal: AtSignal,
     pages: Option<Pages>,
-    /// Dropped once the pages send no more punches: the regions end after that.
-    pages_gone: oneshot::Sender<()>,
 }
 
 /// The parts that a gateway starts with, each opened or bound already.
@@ -64,8 +57,8 @@ pub(crate) struct Start<'a> {
     pub(crate) behind: Behind,
     pub(crate) keys: &'a Arc<Keys>,
     pub(crate) registry: Registry,
-    /// The devices' socket.
-    pub(crate) socket: UdpSocket,
+    /// The sockets of the devices' port, one for each front.
+    pub(crate) sockets: Vec<UdpSocket>,
     /// `None` for a gateway without pages.
     pub(crate) pages: Option<TcpListener>,
     pub(crate) ledger: LedgerHandle,
@@ -78,7 +71,7 @@ pub(crate) struct Start<'a> {
 
 impl Gateway {
     pub(crate) fn start(start: Start<'_>) -> anyhow::Result<Self> {
-        let Start { settings, behind, keys, registry, socket, pages, ledger, .. } = start;
+        let Start { settings, behind, keys, registry, sockets, pages, ledger, .. } = start;
         let Start { readiness, http, enrols_at, vitals, .. } = start;
         let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
         let (fleet, place_kinds, regions) = known(&registry)?;
@@ -90,21 +83,22 @@ impl Gateway {
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let (records, sms) = (ledger.clone(), settings.sms.open(keys)?);
-        let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
+        let taps = Taps::default();
         let (opened, identities) = open_identities(settings, keys, &fleet)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let origin = origin(settings, pages.as_ref())?;
         let operators_policy = policy.clone();
         let admin = operators(settings, keys, handle.clone(), reader, &fleet, &codes, &judge);
         let operators_taps = taps.clone();
-        let (asked, endpoint) = (queries.clone(), transport::endpoint_config(keys.quic()));
-        let front = Fronted { fleet, judge, ledger, taps, queries: asked, drain: draining };
-        let (listening, quic) = ((pages, identities.pages.clone()), (endpoint, opened.quic.clone()));
-        let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
+        let (asked, connections_max) = (queries.clone(), settings.connections_max);
+        let common = Common { fleet, judge, ledger, taps, queries: asked, regions, connections_max };
+        let listening = (pages, identities.pages.clone());
+        let (fronts, reached) = FrontThreads::start(&common, sockets, (keys.quic(), &opened.quic))?;
+        let Reached { directory, endpoints } = reached;
         let parts = Parts {
             keys: Arc::clone(keys),
             identities,
-            endpoint,
+            endpoints,
             queries: queries.clone(),
             travel_pages: Arc::clone(&travel_pages),
             sms: sms.clone(),
@@ -122,7 +116,7 @@ impl Gateway {
                 origin,
                 records: Records { directory, ledger: records.clone() },
             })?;
-        let pulses = [front.pulse(), queries_front.pulse(), http];
+        let pulses = fronts.pulses().chain([queries_front.pulse(), http]).collect();
         let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
@@ -136,8 +130,7 @@ impl Gateway {
             vitals,
         };
         Ok(Self {
-            front,
-            drain,
+            fronts,
             codes,
             admin: OperatorContext { running: Some(running), ..admin },
             registrar,
@@ -146,7 +139,6 @@ impl Gateway {
             reload,
             at_signal,
             pages,
-            pages_gone,
         })
     }
 
@@ -192,14 +184,11 @@ impl Gateway {
         self.at_signal.end();
         let Ended { carriers, retiring, _watchdog } =
             self.reload.end().expect("a gateway is stopped once, by value");
-        self.drain.send_replace(true);
+        self.fronts.drain();
         if let Some(Err(error)) = self.pages.map(Pages::stop) {
             tracing::error!(error, "the pages ended badly");
         }
-        drop(self.pages_gone);
-        if let Err(error) = self.front.join() {
-            tracing::error!(error, "the front ended");
-        }
+        self.fronts.join();
         // Queries under way come to their end; the registrar keeps their outcomes.
         for (what, ended) in [("the queries", self.queries.stop()), ("a carrier", carriers.stop())] {
             if let Err(error) = ended {
@@ -291,7 +280,7 @@ fn open_identities(
 /// A thread that waits for a disk or for the registry may wait for longer than a blocked one, and a restart would not help it at once:
 /// the punch log's only silences the beat, and the registrar, which fills the codes in one piece, is not asked at all.
 fn watch(
-    (pulses, pages, carriers): ([Pulse; 3], Option<&Pages>, &Carriers),
+    (pulses, pages, carriers): (Vec<Pulse>, Option<&Pages>, &Carriers),
     beat: Option<watchdog::KeepAlive>,
     ledger: LedgerHandle,
 ) -> std::io::Result<watchdog::Watchdog> {
@@ -319,42 +308,6 @@ fn judge(
 ) -> Arc<Judge> {
     let (tokens, legacy) = (keys.token_keys(), keys.legacy());
     Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), places.clone()))
-}
-
-/// The part that the front takes with it.
-struct Fronted {
-    fleet: Fleet,
-    judge: Arc<Judge>,
-    ledger: LedgerHandle,
-    taps: Taps,
-    queries: Queries,
-    drain: watch::Receiver<bool>,
-}
-
-impl Fronted {
-    /// Starts the front with its regions. They end when devices are drained and the sender is dropped: the pages punch there, too.
-    fn serve(
-        self,
-        socket: UdpSocket,
-        quic: (quinn::EndpointConfig, quinn::ServerConfig),
-        regions: Vec<RegionId>,
-    ) -> anyhow::Result<(ArbiterThread, (Directory, quinn::Endpoint), oneshot::Sender<()>)> {
-        let (sender, started) = std::sync::mpsc::sync_channel(1);
-        let (pages, pages_gone) = oneshot::channel::<()>();
-        let Self { fleet, judge, ledger, taps, queries, drain } = self;
-        let front = arbiter::spawn("front", move || async move {
-            let config = RegionConfig::new(taps.clone());
-            let directory = Directory::start(&regions, &judge, &ledger, &config);
-            let opened = endpoint::open(socket, quic);
-            let endpoint = opened.as_ref().ok().cloned();
-            let told = opened.map(|endpoint| (directory.clone(), endpoint));
-            let (Ok(()), Some(endpoint)) = (sender.send(told), endpoint) else { return };
-            endpoint::serve(endpoint, Front { fleet, directory, judge, ledger, taps, queries, drain }).await;
-            drop(pages_gone.await);
-        })?;
-        let started = started.recv().context("starting the regions")?;
-        Ok((front, started.context("opening the QUIC endpoint")?, pages))
-    }
 }
 
 /// The pages, if there are to be any.

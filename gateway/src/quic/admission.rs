@@ -9,7 +9,8 @@ use std::rc::Rc;
 use actors::bounds::{self, Net, wide};
 use metrics::Counter;
 
-/// The handshakes at a time on one front.
+/// The handshakes at a time on one front. For each front: they cost its core, and a flood that aims at one front keeps nobody out of the
+/// others.
 pub(crate) const HANDSHAKES_MAX: usize = bounds::HANDSHAKES.entries();
 
 /// The answer to a connection attempt.

@@ -1,47 +1,27 @@
-//! One socket with its endpoint: admits connections, identifies their devices, and gives each to its session. Runs on one front.
+//! One front's socket with its endpoint: admits connections, identifies their devices, and gives each to its session.
 
-use std::cell::Cell;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::bounds;
-use anyhow::Context;
-use protocol::{DeviceId, ErrorCode, limits, metric};
+use protocol::{DeviceId, ErrorCode, limits};
 use runtime::clock;
 use rustls::pki_types::CertificateDer;
 
 use super::admission::{Admission, HANDSHAKES_MAX, Handshakes, Permit};
 use super::end::End;
-use super::front::{Front, Shared};
+use super::front::{Counted, Front, Shared};
 use super::metrics::Handshake;
 use super::session;
 use crate::fleet::Entry;
 use crate::tls::pki;
 
-/// The size of the socket's buffers in the kernel: a burst of all gates at once has to fit.
-const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
-/// The connections of one front; more devices need another front.
-const CONNECTIONS_MAX: usize = bounds::DEVICES.entries();
 /// The reason that goes with close code 0, which is no error: the device has ended its stream and has all its answers.
 const SERVED: &[u8] = b"served";
 /// The time that sessions may take to end after a drain has begun.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// Binds the socket, before anything else is started: a port in use is found at once.
-pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<UdpSocket> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
-    // The kernel caps these silently at its own limits.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    socket.bind(&address.into()).with_context(|| {
-        format!(
-            "binding UDP {address}; if a gateway runs there or changtong.socket holds it, choose another address or end it"
-        )
-    })?;
-    Ok(socket.into())
-}
 
 /// Opens the socket's endpoint on the current runtime.
 pub(crate) fn open(
@@ -54,13 +34,10 @@ pub(crate) fn open(
 
 /// Serves the endpoint until it is drained; by then every acknowledgement that was due is sent.
 pub(crate) async fn serve(endpoint: quinn::Endpoint, front: Front) {
-    metrics::gauge!(metric::CONNECTIONS_MAX).set(CONNECTIONS_MAX as f64);
-    metrics::gauge!(metric::HANDSHAKES_MAX).set(HANDSHAKES_MAX as f64);
     let mut drain = front.drain.clone();
     let server = Rc::new(Server {
         shared: Shared::new(front),
         handshakes: Handshakes::new(HANDSHAKES_MAX, bounds::HANDSHAKES_NETWORK.entries()),
-        connections: Cell::new(0),
     });
     loop {
         tokio::select! {
@@ -83,7 +60,6 @@ pub(crate) async fn serve(endpoint: quinn::Endpoint, front: Front) {
 struct Server {
     shared: Rc<Shared>,
     handshakes: Handshakes,
-    connections: Cell<usize>,
 }
 
 impl Server {
@@ -124,8 +100,8 @@ impl Server {
         drop((permit, under_way));
         metrics.handshake(Handshake::Accepted);
         metrics.handshake_took(clock::since(begun));
-        let _open = Open::new(&self);
-        let end = match self.enter(&connection) {
+        let open = Open::new(&self);
+        let end = match self.enter(&connection, &open) {
             Ok((device, entry)) => session::run(&self.shared, &connection, device, entry).await,
             Err(code) => End::Refused(code),
         };
@@ -140,8 +116,8 @@ impl Server {
     }
 
     /// Identifies the device by its verified certificate and enters it in the fleet.
-    fn enter(&self, connection: &quinn::Connection) -> Result<(DeviceId, Entry), ErrorCode> {
-        if self.connections.get() > CONNECTIONS_MAX {
+    fn enter(&self, connection: &quinn::Connection, open: &Open) -> Result<(DeviceId, Entry), ErrorCode> {
+        if !open.counted.is_within {
             return Err(ErrorCode::TooManyConnections);
         }
         let chain = connection
@@ -157,19 +133,20 @@ impl Server {
 }
 
 /// A guard that counts a connection while it is open.
-struct Open(Rc<Server>);
+struct Open {
+    server: Rc<Server>,
+    counted: Counted,
+}
 
 impl Open {
     fn new(server: &Rc<Server>) -> Self {
-        server.connections.set(server.connections.get() + 1);
         server.shared.metrics.connections.increment(1.0);
-        Self(Rc::clone(server))
+        Self { server: Rc::clone(server), counted: server.shared.front.together.open() }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get() - 1);
-        self.0.shared.metrics.connections.decrement(1.0);
+        self.server.shared.metrics.connections.decrement(1.0);
     }
 }

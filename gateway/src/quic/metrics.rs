@@ -10,6 +10,8 @@ use protocol::trajectory::TrajectoryReason;
 use protocol::{Advice, Colour, ErrorCode, Reason, RegionId, Verdict, metric};
 use runtime::clock;
 
+use super::admission::HANDSHAKES_MAX;
+
 protocol::numbered! {
     /// The end of a handshake.
     pub(super) enum Handshake {
@@ -84,7 +86,7 @@ impl Drop for UnderWay {
 /// A counter for each colour.
 type ByColour = [Counter; Colour::ALL.len()];
 
-/// The metrics of one front; the exporter adds fronts up.
+/// The metrics of one front. The fronts add to the same counters; what a front holds now has its number.
 pub(super) struct QuicMetrics {
     handshakes: [Counter; Handshake::ALL.len()],
     handshake_seconds: Histogram,
@@ -109,7 +111,9 @@ pub(super) struct QuicMetrics {
 }
 
 impl QuicMetrics {
-    pub(super) fn new(regions: impl Iterator<Item = RegionId>) -> Self {
+    pub(super) fn new(front: usize, regions: impl Iterator<Item = RegionId>) -> Self {
+        let here = |name: &'static str| metrics::gauge!(name, "front" => front.to_string());
+        here(metric::HANDSHAKES_MAX).set(HANDSHAKES_MAX as f64);
         let errors = |name: &'static str| {
             ErrorCode::ALL.iter().map(|code| metrics::counter!(name, "reason" => code.name())).collect()
         };
@@ -119,8 +123,8 @@ impl QuicMetrics {
                 |at| metrics::counter!(metric::HANDSHAKES, "outcome" => Handshake::ALL[at].name()),
             ),
             handshake_seconds: metrics::histogram!(metric::HANDSHAKE_SECONDS),
-            handshakes_under_way: metrics::gauge!(metric::HANDSHAKES_UNDER_WAY),
-            connections: metrics::gauge!(metric::CONNECTIONS),
+            handshakes_under_way: here(metric::HANDSHAKES_UNDER_WAY),
+            connections: here(metric::CONNECTIONS),
             verifies: regions.map(|region| (region, verifies(&region.to_string()))).collect(),
             verifies_elsewhere: verifies(metric::OTHER),
             requests: from_fn(|at| requests(Scans::ALL[at])),

@@ -1,4 +1,4 @@
-//! The QUIC side: endpoint, admission, sessions, and trajectory queries beside them.
+//! The QUIC side: sockets, endpoint, admission, sessions, and trajectory queries beside them.
 
 pub(crate) mod admission;
 mod answers;
@@ -12,4 +12,5 @@ mod metrics;
 mod model;
 mod queries;
 mod session;
+pub(crate) mod steering;
 mod stream;

@@ -108,7 +108,7 @@ impl Query {
         if !rights.allows_region(query.region) {
             return Err(ErrorCode::RegionDenied.into());
         }
-        let Ok(_permit) = self.shared.query_permits.try_acquire() else { return Err(Refusal::Busy) };
+        let Some(_permit) = self.shared.query_permit() else { return Err(Refusal::Busy) };
         let _under_way = self.shared.metrics.query_begins();
         let asked = trajectory::ask(&front.queries, &query.receipt);
         match tokio::time::timeout(Duration::from_millis(limits::QUERY_MS_MAX), asked).await {

@@ -55,6 +55,8 @@ pub(super) fn take(runs: &Settings, read: Settings, at: &At, told: &mut Reloaded
         certificate,
         key,
         quic,
+        fronts,
+        connections_max,
         http,
         enrol,
         pages,
@@ -71,6 +73,8 @@ pub(super) fn take(runs: &Settings, read: Settings, at: &At, told: &mut Reloaded
     told.waits(at, "data", data.display(), runs.data.display());
     told.waits(at, "keys", keys.display(), runs.keys.display());
     told.waits(at, "quic.listen", quic, runs.quic);
+    told.waits(at, "quic.fronts", fronts, runs.fronts);
+    told.waits(at, "quic.connections_max", connections_max, runs.connections_max);
     told.waits(at, "http.listen", http, runs.http);
     told.waits(at, "enrol.listen", enrol, runs.enrol);
     told.waits(at, "ledger.segment_bytes_max", segment_bytes_max, runs.segment_bytes_max);

@@ -69,7 +69,8 @@ impl Source {
 pub(crate) struct Parts {
     pub(crate) keys: Arc<Keys>,
     pub(crate) identities: Arc<InForce>,
-    pub(crate) endpoint: quinn::Endpoint,
+    /// The endpoint of each front.
+    pub(crate) endpoints: Vec<quinn::Endpoint>,
     pub(crate) queries: Queries,
     pub(crate) travel_pages: TravelPages,
     pub(crate) sms: Option<Sms>,
@@ -249,7 +250,9 @@ impl Reload {
         let Fresh { settings, opened, configs, carriers, sender, messages, mut told } = fresh;
         let Some(running) = &mut state.in_effect else { return told };
         if opened.files != running.files {
-            self.parts.endpoint.set_server_config(Some(opened.quic.clone()));
+            for endpoint in &self.parts.endpoints {
+                endpoint.set_server_config(Some(opened.quic.clone()));
+            }
             self.parts.identities.take(&opened);
             opened.tell();
             running.files = opened.files;

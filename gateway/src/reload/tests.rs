@@ -39,6 +39,8 @@ fn what_a_running_gateway_cannot_take_is_named_with_its_line_and_stays() {
         ("listen = \"127.0.0.1:9464\"", "listen = \"127.0.0.1:19464\"", "http.listen"),
         ("listen = \"0.0.0.0:7444\"", "listen = \"0.0.0.0:17444\"", "enrol.listen"),
         ("segment_bytes_max = 268435456", "segment_bytes_max = 134217728", "ledger.segment_bytes_max"),
+        ("fronts = \"auto\"", "fronts = 3", "quic.fronts"),
+        ("connections_max = 20000", "connections_max = 30000", "quic.connections_max"),
         ("queue_punches_max = 262144", "queue_punches_max = 131072", "ledger.queue_punches_max"),
         ("listen = \"0.0.0.0:443\"", "listen = \"0.0.0.0:8443\"", "pages.listen"),
         ("host = \"code.example\"", "host = \"health.example\"", "pages.host"),

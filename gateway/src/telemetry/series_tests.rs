@@ -18,6 +18,8 @@ use crate::portal::page_names;
 const SERIES_MAX: usize = 2_000;
 /// Districts of a large city: Shanghai has 16, Beijing 16; and what a gateway counts for any other.
 const REGIONS: usize = 17;
+/// Fronts of a machine with seventeen cores.
+const FRONTS: usize = 16;
 /// The mainland has four.
 const CARRIERS: usize = 4;
 
@@ -25,6 +27,7 @@ const CARRIERS: usize = 4;
 fn values(metric: &Metric, label: &str) -> usize {
     match (label, metric.name) {
         ("region", _) => REGIONS,
+        ("front", _) => FRONTS,
         ("carrier", _) => CARRIERS,
         ("colour", _) => Colour::ALL.len(),
         ("page", _) => page_names().len(),

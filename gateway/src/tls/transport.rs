@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
+use super::connection_ids::{FrontIds, FrontNumber};
 use super::derive;
 use crate::host::wall_clock;
 
@@ -75,15 +76,13 @@ pub(crate) fn server_config(
     Ok(config)
 }
 
-/// The endpoint itself: with the same secret a restarted gateway recognises connection ids from before and tells their
-/// devices at once that they are gone.
-pub(crate) fn endpoint_config(secret: &[u8; 64]) -> quinn::EndpointConfig {
+/// The endpoint of a front itself: with the same secret a restarted gateway recognises connection ids from before and tells their
+/// devices at once that they are gone. The keys are those of all fronts.
+pub(crate) fn endpoint_config(secret: &[u8; 64], number: FrontNumber) -> quinn::EndpointConfig {
     let mut config = quinn::EndpointConfig::new(Arc::new(derive::reset_key(secret)));
     config.min_reset_interval(RESET_INTERVAL);
     let connection_id_key = derive::connection_id_key(secret);
-    config.cid_generator(move || {
-        Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(connection_id_key))
-    });
+    config.cid_generator(move || Box::new(FrontIds::new(connection_id_key, number)));
     config
 }
 

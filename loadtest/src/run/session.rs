@@ -66,6 +66,7 @@ pub(super) struct Measured {
     pub(super) network: Option<BTreeMap<String, u64>>,
     pub(super) server: Vec<ServerSeries>,
     pub(super) gateway: Option<String>,
+    pub(super) fronts: Option<u32>,
     /// Personal data of this run, for the search.
     pub(super) needles: Vec<String>,
 }
@@ -105,8 +106,10 @@ struct Ended {
 impl Session<'_> {
     /// Runs from connecting to leaving.
     pub(super) async fn all(&self, city: &Arc<Mutex<City>>) -> anyhow::Result<Measured> {
-        let gateway = figures::get(self.fleet.http, "/metrics").await.ok();
-        let gateway = gateway.and_then(|(_, metrics)| figures::label(&metrics, metric::BUILD_INFO));
+        let about = figures::get(self.fleet.http, "/metrics").await.map(|(_, metrics)| metrics);
+        let about = about.unwrap_or_default();
+        let gateway = figures::label(&about, metric::BUILD_INFO);
+        let fronts = figures::value(&about, metric::FRONTS).map(|fronts| fronts as u32);
         let ready = self.prepare().await?;
         let (endpoint, shared) = (ready.endpoint.clone(), Rc::clone(&ready.shared));
         let gone = self.go(ready, city).await?;
@@ -160,6 +163,7 @@ impl Session<'_> {
             network: gone.network,
             server: gone.server,
             gateway,
+            fronts,
             needles,
         })
     }

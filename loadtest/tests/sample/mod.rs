@@ -71,6 +71,7 @@ fn run(seconds: f64) -> Run {
         commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
         loadtest: "0.1.0".to_owned(),
         gateway: Some("0.1.0".to_owned()),
+        fronts: Some(1),
         machine: Machine {
             processor: "AMD EPYC".to_owned(),
             cores: 2,

@@ -92,10 +92,8 @@ fn send(actor: &ActorRef<Worker>, fault: Fault) -> Option<oneshot::Receiver<u32>
 
 fn start(policy: RestartPolicy, plan: &Plan) -> ActorRef<Worker> {
     let plan = plan.clone();
-    supervise("worker".to_owned(), policy, metrics::Gauge::noop(), move || Worker {
-        plan: plan.clone(),
-        jobs: 0,
-    })
+    let parked = ParkedGauge::new(metrics::Gauge::noop());
+    supervise("worker".to_owned(), policy, parked, move || Worker { plan: plan.clone(), jobs: 0 })
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {
@@ -195,4 +193,25 @@ fn back_off_doubles_to_its_limit_and_a_quiet_period_forgives() {
     }
     let later = start + Duration::from_secs(100);
     assert_eq!(after(history.failed(later, &policy)), Some(0));
+}
+
+#[test]
+fn a_gauge_of_several_actors_shows_a_parked_one_until_none_is_parked() {
+    struct Last(Mutex<Vec<f64>>);
+
+    impl metrics::GaugeFn for Last {
+        fn increment(&self, _: f64) {}
+        fn decrement(&self, _: f64) {}
+        fn set(&self, value: f64) {
+            lock::lock(&self.0).push(value);
+        }
+    }
+
+    let last = Arc::new(Last(Mutex::default()));
+    let one = ParkedGauge::new(metrics::Gauge::from_arc(Arc::clone(&last)));
+    let other = one.clone();
+    for (gauge, is_parked) in [(&one, true), (&other, true), (&one, false), (&other, false), (&one, true)] {
+        gauge.count(is_parked);
+    }
+    assert_eq!(*lock::lock(&last.0), [0.0, 1.0, 1.0, 1.0, 0.0, 1.0]);
 }

@@ -137,6 +137,8 @@ fn saturation(dashboard: Dashboard) -> Dashboard {
     let full =
         |in_use: &'static str, max: &'static str| gauge(of(in_use)).sum().share_of(gauge(of(max)).sum());
     let regions = gauge(of(metric::PERMITS_IN_USE)).sum_by("region");
+    let handshakes = gauge(of(metric::HANDSHAKES_UNDER_WAY)).sum_by("front");
+    let handshakes_max = gauge(of(metric::HANDSHAKES_MAX)).sum_by("front");
     dashboard.row(
         "Saturation",
         [
@@ -144,7 +146,7 @@ fn saturation(dashboard: Dashboard) -> Dashboard {
                 .about("Share of each limit that is in use; beyond it requests are answered Busy or refused.")
                 .show("log", full(metric::LEDGER_QUEUED, metric::LEDGER_QUEUE_MAX))
                 .show("connections", full(metric::CONNECTIONS, metric::CONNECTIONS_MAX))
-                .show("handshakes", full(metric::HANDSHAKES_UNDER_WAY, metric::HANDSHAKES_MAX)),
+                .show("handshakes", handshakes.share_of(handshakes_max).max()),
             lines("Districts, how full", Unit::Ratio, "sheds")
                 .about("Punches inside a district's actor as a share of the maximum, in the five fullest.")
                 .show("{{region}}", regions.share_of(gauge(of(metric::PERMITS_MAX)).sum_by("region")).top()),

@@ -13,7 +13,7 @@ pub(super) fn dashboard() -> Dashboard {
 }
 
 fn handshakes(dashboard: Dashboard) -> Dashboard {
-    let under_way = gauge(of(metric::HANDSHAKES_UNDER_WAY)).sum();
+    let under_way = gauge(of(metric::HANDSHAKES_UNDER_WAY)).sum_by("front");
     let connected = gauge(of(metric::CONNECTIONS)).sum();
     dashboard.row(
         "Handshakes",
@@ -45,11 +45,19 @@ fn handshakes(dashboard: Dashboard) -> Dashboard {
                 .show("full", connected.share_of(gauge(of(metric::CONNECTIONS_MAX)).sum())),
             stat("Under way", Unit::Ratio, "handshakes-refused")
                 .about(
-                    "Handshakes that are under way of those that may be; from half on addresses \
-                     have to be proven first.",
+                    "Handshakes that are under way of those that may be, on the fullest front; from half on \
+                     addresses have to be proven first.",
                 )
                 .limits(0.5, 0.9)
-                .show("full", under_way.share_of(gauge(of(metric::HANDSHAKES_MAX)).sum())),
+                .show("full", under_way.share_of(gauge(of(metric::HANDSHAKES_MAX)).sum_by("front")).max()),
+            stat("Fronts", Unit::Count, "handshakes-refused")
+                .about("Threads that serve devices, each with a socket of its own.")
+                .show("{{instance}}", gauge(of(metric::FRONTS)).max_by("instance")),
+            lines("Connections, by front", Unit::Count, "handshakes-refused")
+                .about(
+                    "Open connections of each front; clients choose fronts at random, so they fill evenly.",
+                )
+                .show("{{front}}", gauge(of(metric::CONNECTIONS)).sum_by("front")),
             lines("Handshakes, by outcome", Unit::PerSecond, "handshakes-refused")
                 .about(
                     "Handshakes by outcome: accepted, asked to prove the address, ignored, failed, too slow.",

@@ -85,8 +85,11 @@ fn show(status: &Status) {
         (
             "listens",
             format!(
-                "devices {}, enrolment {}, overview http://{}/{pages}",
-                listens.quic, listens.enrol, listens.http
+                "devices {} ({}), enrolment {}, overview http://{}/{pages}",
+                listens.quic,
+                counted(listens.fronts),
+                listens.enrol,
+                listens.http
             ),
         ),
         ("is", stage.clone()),
@@ -105,6 +108,10 @@ fn show(status: &Status) {
     if devices.enrolled == 0 {
         note!("next: changtong place add NAME --region N --sign KEY");
     }
+}
+
+fn counted(fronts: usize) -> String {
+    if fronts == 1 { "1 front".to_owned() } else { format!("{fronts} fronts") }
 }
 
 fn tell(Trouble { id, severity, what, action, runbook }: &Trouble) {

@@ -6,15 +6,20 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
 
+use crate::config::{FRONTS_MAX, Fronts};
+
 /// The name that a unit without FileDescriptorName= gives: its own name, with this end.
 const UNIT_SUFFIX: &str = ".socket";
+/// The way to hand over the sockets of several fronts.
+const SAME: &str = "fronts share one address: repeat the same ListenDatagram=, with ReusePort=yes";
 /// The words about a name that has no use.
 const NAMES: &str = "FileDescriptorName= (or --fdname) is one of quic, http, enrol, pages";
 
 /// A socket that was handed over. It wins over the configured address.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    pub(crate) quic: Option<UdpSocket>,
+    /// One for each front, in the order in which they were bound; none without a service manager.
+    pub(crate) quic: Vec<UdpSocket>,
     pub(crate) http: Option<TcpListener>,
     pub(crate) enrol: Option<TcpListener>,
     pub(crate) pages: Option<TcpListener>,
@@ -41,14 +46,16 @@ impl Inherited {
         Ok(inherited)
     }
 
+    /// Checks that there are as many sockets of fronts as are to serve, if any.
+    pub(crate) fn check_fronts(&self, fronts: Fronts) -> Result<(), String> {
+        if self.quic.is_empty() { Ok(()) } else { fronts.check_handed(self.quic.len()) }
+    }
+
     /// Puts a socket where its name says: its address and its use.
     fn put(&mut self, name: &str, socket: Socket) -> anyhow::Result<(SocketAddr, &'static str)> {
         match (name, socket) {
             ("quic" | "", Socket::Udp(socket)) => {
-                let address = socket.local_addr().context("asking the socket quic for its address")?;
-                if self.quic.replace(socket).is_some() {
-                    bail!("two UDP sockets were handed over; devices are served on one");
-                }
+                let address = self.put_front(socket)?;
                 Ok((address, "quic"))
             }
             ("quic", Socket::Tcp(_)) => {
@@ -67,6 +74,24 @@ impl Inherited {
                 bail!("a socket with the name `{unknown}` was handed over, which has no use; {NAMES}")
             }
         }
+    }
+
+    /// Adds the socket of one more front, which has to share the port of the others.
+    fn put_front(&mut self, socket: UdpSocket) -> anyhow::Result<SocketAddr> {
+        let address = socket.local_addr().context("asking the socket quic for its address")?;
+        if let Some(first) = self.quic.first() {
+            let (first, shares) = (first.local_addr()?, socket2::SockRef::from(&socket).reuse_port()?);
+            if first != address || !shares {
+                bail!(
+                    "UDP sockets with the addresses {first} and {address} were handed over, which do not share a port; {SAME}"
+                );
+            }
+        }
+        if self.quic.len() == FRONTS_MAX {
+            bail!("more than {FRONTS_MAX} UDP sockets were handed over; remove lines ListenDatagram=");
+        }
+        self.quic.push(socket);
+        Ok(address)
     }
 }
 
@@ -131,6 +156,25 @@ mod tests {
         Socket::Tcp(socket.into())
     }
 
+    /// The sockets of fronts as systemd binds them with ReusePort=yes: in order, all with the option.
+    fn fronts(number: usize) -> Vec<Socket> {
+        let mut address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut bound = || {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+            socket.set_reuse_port(true).unwrap();
+            socket.bind(&address.into()).unwrap();
+            let socket = UdpSocket::from(socket);
+            address = socket.local_addr().unwrap();
+            Socket::Udp(socket)
+        };
+        (0..number).map(|_| bound()).collect()
+    }
+
+    /// Two sockets of fronts, of different ports.
+    fn strangers() -> Vec<Socket> {
+        fronts(1).into_iter().chain(fronts(1)).collect()
+    }
+
     /// Which uses are filled, or why it is refused.
     fn check(names: Option<&str>, sockets: Vec<Socket>) -> Result<Vec<&'static str>, String> {
         let names = names_of(names, sockets.len()).map_err(|error| error.to_string())?;
@@ -148,6 +192,8 @@ mod tests {
             (None, vec![udp()], vec!["quic"]),
             (Some("quic"), vec![udp()], vec!["quic"]),
             (Some("changtong.socket"), vec![udp()], vec!["quic"]),
+            (Some("quic:quic:quic"), fronts(3), vec!["quic", "quic", "quic"]),
+            (Some("changtong.socket:changtong.socket"), fronts(2), vec!["quic", "quic"]),
             (
                 Some("pages:quic:enrol:http"),
                 vec![tcp(), udp(), tcp(), tcp()],
@@ -168,8 +214,10 @@ mod tests {
             (Some("metrics"), vec![tcp()], "one of quic, http, enrol, pages"),
             (None, vec![tcp()], "without a name"),
             (Some("changtong.socket"), vec![tcp()], "without a name"),
-            (None, vec![udp(), udp()], "two UDP sockets"),
+            (None, vec![udp(), udp()], "repeat the same ListenDatagram=, with ReusePort=yes"),
+            (Some("quic:quic"), strangers(), "do not share a port"),
             (Some("http:http"), vec![tcp(), tcp()], "two sockets with the name http"),
+            (None, fronts(FRONTS_MAX + 1), "more than 64 UDP sockets"),
             (Some("quic"), vec![udp(), tcp()], "2 sockets were handed over with 1 names"),
         ] {
             let refused = check(names, sockets).expect_err(expected);

@@ -108,7 +108,7 @@ fn whatever_happens_each_punch_is_acknowledged_once_in_order_and_no_device_is_si
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let (metrics, begun, seen) = (QuicMetrics::new(std::iter::empty()), Cell::new(0), Seen::default());
+    let (metrics, begun, seen) = (QuicMetrics::new(0, std::iter::empty()), Cell::new(0), Seen::default());
     let outcome = TestRunner::new_with_rng(config, random).run(&vec(op(), 1..OPS_MAX), |ops| {
         begun.set(begun.get() + 1);
         let mut world = World::new(&metrics, &seen);

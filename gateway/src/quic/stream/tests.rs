@@ -19,7 +19,7 @@ impl Gate {
     fn new() -> Self {
         let hello = Hello { epoch: Epoch(1), acknowledged: Sequence(0) };
         let stream = Stream::new(DeviceClass::Gate, hello, Sequence(0));
-        Self { stream, metrics: QuicMetrics::new(std::iter::empty()), departed: Vec::new() }
+        Self { stream, metrics: QuicMetrics::new(0, std::iter::empty()), departed: Vec::new() }
     }
 
     /// Sends one punch in a batch of its own.

@@ -266,6 +266,10 @@ pub(super) fn run(report: &Report) -> Markup {
         ("Plan, SHA-256", cut(&run.plan_sha256)),
         ("Commit", unknown(&run.commit)),
         ("Load test / gateway", format!("{} / {}", cut(&run.loadtest), unknown(&run.gateway))),
+        (
+            "Fronts of the gateway",
+            run.fronts.map_or_else(|| "unknown".to_owned(), |fronts| fronts.to_string()),
+        ),
         ("Processor", format!("{}, {} cores", cut(&machine.processor), machine.cores)),
         ("Memory", words::bytes(machine.memory_bytes)),
         ("Kernel", cut(&machine.kernel)),

@@ -13,6 +13,8 @@ use tokio::task::spawn_local;
 
 /// Each with a socket of its own, so that the proxy has as many flows.
 const DEVICES: usize = 3;
+/// Fronts behind the proxy, where there are several.
+const FRONTS: usize = 3;
 /// Punches of each device that are acknowledged at least, and between two events of the network.
 const PUNCHES: u64 = 150;
 /// Several windows of a concentrator.
@@ -81,6 +83,26 @@ fn whatever_the_network_does_every_acknowledged_punch_is_recorded_once_in_order(
     let (status, out, err) = city.command(&["ledger", "verify"]);
     assert!(status.success(), "{out}{err}");
     assert_eq!(city.metric("changtong_punches_lost_total", ""), 0.0);
+    assert_eq!(city.metric("changtong_actor_restarts_total", ""), 0.0);
+}
+
+/// Each device has a front of its own choice behind the proxy, and stays with it when its address changes.
+#[test]
+fn before_several_fronts_a_bad_network_loses_doubles_and_reorders_nothing_either() {
+    let seed = clock::now_ms();
+    println!("seed {seed}");
+    let mixed = Conditions { loss: 0.1, duplicate: 0.1, corrupt: 0.05, reorder: 0.1, jitter_ms: 10, ..NONE };
+    let rows = [
+        row("NAT rebind", NONE, Course::Rebinds(4), |_| true),
+        row("all at once", mixed, Course::Rebinds(2), |counts| counts.dropped.min(counts.corrupted) >= 20),
+    ];
+    let mut city = City::new(300, (rows.len() * DEVICES) as u64);
+    city.fronts(FRONTS);
+    city.restart();
+    for (number, row) in rows.iter().enumerate() {
+        println!("{}", check(&city, row, number * DEVICES, seed.wrapping_add(number as u64)));
+    }
+    assert_eq!(city.metric("changtong_fronts", ""), FRONTS as f64);
     assert_eq!(city.metric("changtong_actor_restarts_total", ""), 0.0);
 }
 
@@ -179,31 +201,24 @@ async fn disturb(row: &Row, proxy: &Proxy, crew: &Crew) {
         Course::Steady => {}
         Course::Rebinds(times) => {
             for _ in 0..times {
-                advance(crew).await;
+                crew.advance(PUNCHES).await;
                 proxy.rebind();
             }
         }
         Course::Cuts => {
             let cut = Conditions { partition: true, ..row.conditions };
-            advance(crew).await;
+            crew.advance(PUNCHES).await;
             proxy.set(cut);
             until("packets are stopped", || proxy.counts().dropped >= 10).await;
             proxy.set(row.conditions);
-            advance(crew).await;
+            crew.advance(PUNCHES).await;
             proxy.set(cut);
             until("devices give up", || crew.progress().all(|progress| progress.counts.losses > 0)).await;
             proxy.set(row.conditions);
         }
     }
-    advance(crew).await;
+    crew.advance(PUNCHES).await;
     until("the network has done enough", || (row.felt)(&proxy.counts())).await;
-}
-
-/// Waits until each device has [`PUNCHES`] more acknowledged.
-async fn advance(crew: &Crew) {
-    let goals: Vec<_> = crew.progress().map(|progress| progress.acknowledged + PUNCHES).collect();
-    let each = || crew.progress().zip(&goals);
-    until("punches", || each().all(|(progress, goal)| progress.acknowledged >= *goal)).await;
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {

@@ -4,6 +4,7 @@ mod certificates;
 mod enrolment;
 mod flows;
 mod foreign;
+mod fronts;
 mod hostile;
 mod impaired;
 mod query_streams;

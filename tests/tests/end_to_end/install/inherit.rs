@@ -7,6 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
 use loadtest::quick;
+use tests::served::Served;
 use tests::walk::{device, endpoint};
 use tests::{City, PATIENCE, binary, block_on, heard_until, wait_for};
 
@@ -34,9 +35,28 @@ fn on_held_sockets() -> (City, SocketAddr) {
     (city, address)
 }
 
+/// Returns a city of two fronts on sockets that the test holds, bound as systemd binds them with ReusePort=yes.
+fn on_held_fronts() -> (City, SocketAddr) {
+    let mut address = loopback();
+    let fronts = [(); 2].map(|()| {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a socket");
+        socket.set_reuse_port(true).expect("the option");
+        socket.bind(&address.into()).expect("a port on loopback");
+        let socket = UdpSocket::from(socket);
+        address = socket.local_addr().expect("bound");
+        socket
+    });
+    let mut city = City::new(500, u64::from(DEVICES));
+    city.hand_over_fronts(fronts);
+    city.restart();
+    assert_eq!(city.fleet().quic, [address], "what is handed over wins");
+    assert_eq!(city.metric("changtong_fronts", ""), 2.0, "as many as sockets");
+    (city, address)
+}
+
 /// Ends the process under load, starts the next on the same sockets, and proves what every device holds. What was measured.
-fn a_restart_holds(end: impl FnOnce(&mut City)) -> String {
-    let (mut city, address) = on_held_sockets();
+fn a_restart_holds((mut city, address): (City, SocketAddr), end: impl FnOnce(&mut City)) -> String {
     let options = quick::Options {
         devices: DEVICES,
         seconds: SECONDS,
@@ -78,7 +98,7 @@ fn a_restart_holds(end: impl FnOnce(&mut City)) -> String {
 
 #[test]
 fn a_drained_restart_on_inherited_sockets_loses_and_doubles_nothing() {
-    let figures = a_restart_holds(|city| {
+    let figures = a_restart_holds(on_held_sockets(), |city| {
         let status = city.terminate();
         assert_eq!(status.code(), Some(0), "{}", city.log());
     });
@@ -87,7 +107,35 @@ fn a_drained_restart_on_inherited_sockets_loses_and_doubles_nothing() {
 
 #[test]
 fn a_killed_gateway_starts_again_on_its_sockets_and_loses_nothing() {
-    println!("killed: {}", a_restart_holds(City::kill));
+    println!("killed: {}", a_restart_holds(on_held_sockets(), City::kill));
+}
+
+#[test]
+fn two_fronts_start_again_on_their_sockets_and_lose_nothing() {
+    println!("killed: {}", a_restart_holds(on_held_fronts(), City::kill));
+}
+
+/// Makes a command line of the gateway that has the socket on stdin handed over.
+fn with_one_socket(name: &str, socket: OwnedFd) -> Command {
+    let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(binary());
+    command.env("LISTEN_FDNAMES", name).stdin(socket).stdout(Stdio::null());
+    command
+}
+
+#[test]
+fn another_number_of_fronts_than_sockets_is_refused_with_the_line_to_change() {
+    let served = Served::start();
+    let listen = "listen = \"127.0.0.1:0\"";
+    let line = served.replace(listen, &format!("{listen}\nfronts = 3")) + 1;
+    let socket = UdpSocket::bind(loopback()).expect("a socket");
+    let mut command = with_one_socket("quic", socket.into());
+    command.arg("serve").arg("--config").arg(served.at("changtong.toml"));
+    let output = command.output().expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains(&format!("changtong.toml:{line}: `quic.fronts`: 3 fronts")), "{said}");
 }
 
 /// Lets systemd wait for the first packet, at an address that was free until then.
@@ -147,11 +195,9 @@ fn a_socket_that_has_no_use_is_refused_with_what_to_do() {
         ("quic", tcp(), "ListenDatagram="),
         ("http", udp(), "ListenStream="),
     ] {
-        let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).arg(binary()).args(["dev", "--data"]).arg(directory.path());
-        command.env("LISTEN_FDNAMES", name).stdin(socket).stdout(Stdio::null());
-        let output = command.output().expect("the program runs");
+        let mut command = with_one_socket(name, socket);
+        let output =
+            command.args(["dev", "--data"]).arg(directory.path()).output().expect("the program runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {said}");
         assert!(said.contains(expected), "{name}: {said}");

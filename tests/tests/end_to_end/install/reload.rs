@@ -18,6 +18,9 @@ use tests::{City, binary, block_on, wait_for};
 use tokio::task::spawn_blocking;
 
 const DEVICES: usize = 20;
+const FRONTS: usize = 3;
+/// Connections that look at a certificate: each front gets some of them.
+const LOOKS: usize = 24;
 const FAILED: &str = "changtong_reload_failed";
 const RELOADS: &str = "changtong_reloads_total";
 const EXPIRES: &str = "changtong_certificate_expires_timestamp_seconds";
@@ -37,7 +40,7 @@ fn ends(year: i32) -> f64 {
     date_time_ymd(year, 12, 31).unix_timestamp() as f64
 }
 
-/// Returns the certificate that a device is shown which connects now.
+/// Returns the certificate that a device is shown which connects now, on any front.
 fn shown_to_devices(city: &City) -> Vec<u8> {
     let fleet = city.fleet();
     let [authority, certificate, key] =
@@ -45,15 +48,21 @@ fn shown_to_devices(city: &City) -> Vec<u8> {
     let certificate = Some((certificate.as_bytes(), key.as_bytes()));
     let identity = Identity { authority: authority.as_bytes(), certificate, alpn: frame::ALPN };
     let config = identity.config().expect("a usable identity");
-    block_on(async {
-        let endpoint = endpoint(&fleet);
-        let connecting =
-            endpoint.connect_with(config, fleet.quic[0], &fleet.server_name).expect("an address");
-        let connection = connecting.await.expect("it connects");
-        let chain = connection.peer_identity().expect("a certificate");
-        let chain = chain.downcast::<Vec<CertificateDer<'static>>>().expect("a chain");
-        chain[0].to_vec()
-    })
+    let mut shown = block_on(async {
+        let (endpoint, mut shown) = (endpoint(&fleet), Vec::new());
+        for _ in 0..LOOKS {
+            let connecting =
+                endpoint.connect_with(config.clone(), fleet.quic[0], &fleet.server_name).expect("an address");
+            let connection = connecting.await.expect("it connects");
+            let chain = connection.peer_identity().expect("a certificate");
+            let chain = chain.downcast::<Vec<CertificateDer<'static>>>().expect("a chain");
+            shown.push(chain[0].to_vec());
+        }
+        shown
+    });
+    shown.dedup();
+    let [shown] = &shown[..] else { panic!("fronts show {} certificates in turn", shown.len()) };
+    shown.clone()
 }
 
 /// Returns the certificate that a device is shown which enrols now.
@@ -102,7 +111,9 @@ fn roll(city: &City) {
 
 #[test]
 fn a_certificate_is_rolled_under_load_and_no_connection_notices() {
-    let city = City::start(500, 20);
+    let mut city = City::new(500, 20);
+    city.fronts(FRONTS);
+    city.restart();
     let fleet = city.fleet();
     block_on(async {
         // The first device connects to look at certificates.
