@@ -3,12 +3,18 @@
 
 use std::future::Future;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AppendOutcome, LedgerHandle, Run};
 
 /// The number of punches from which on a message is complete: the log takes whole messages into a batch, whose size it bounds.
 const MESSAGE_PUNCHES: usize = 8 * 1024;
+
+/// The most runs that wait for one turn of the thread: more than all devices send at once. More are answered `Busy`.
+const RUNS_MAX: usize = 64 * 1024;
+/// The most syncs whose outcomes wait for the thread. It takes them at its next turn; callers of more are told one by one.
+const BATCHES_MAX: usize = 1024;
 
 /// A run on its way to the log.
 pub(crate) struct Append {
@@ -25,7 +31,7 @@ pub(crate) struct Returned {
 /// The caller of a run, with the port by which it sent the run.
 pub(crate) struct Reply {
     pub(crate) caller: oneshot::Sender<AppendOutcome>,
-    pub(crate) port: mpsc::UnboundedSender<Vec<Returned>>,
+    pub(crate) port: mpsc::Sender<Vec<Returned>>,
 }
 
 impl Reply {
@@ -33,7 +39,7 @@ impl Reply {
     #[cfg(test)]
     pub(crate) fn alone() -> (Self, oneshot::Receiver<AppendOutcome>) {
         let (caller, outcome) = oneshot::channel();
-        (Self { caller, port: mpsc::unbounded_channel().0 }, outcome)
+        (Self { caller, port: mpsc::channel(1).0 }, outcome)
     }
 
     /// Sends an outcome past the port, which wakes the caller at once. A caller that has gone is not told.
@@ -42,20 +48,20 @@ impl Reply {
     }
 }
 
-/// A thread's port to the log; clones share it. What waits in it is bounded by the punches that the log's queue may hold.
+/// A thread's port to the log; clones share it. Punches that wait in it count as punches of the log's queue.
 #[derive(Clone)]
 pub struct LedgerPort {
     ledger: LedgerHandle,
-    runs: mpsc::UnboundedSender<Append>,
-    outcomes: mpsc::UnboundedSender<Vec<Returned>>,
+    runs: mpsc::Sender<Append>,
+    outcomes: mpsc::Sender<Vec<Returned>>,
 }
 
 impl LedgerPort {
     /// Opens a port. The future, which the caller's thread has to run, carries runs and outcomes, and ends when all clones of the port are
     /// dropped and all outcomes are delivered.
     pub fn open(ledger: &LedgerHandle) -> (Self, impl Future<Output = ()> + use<>) {
-        let (runs, appended) = mpsc::unbounded_channel();
-        let (outcomes, returned) = mpsc::unbounded_channel();
+        let (runs, appended) = mpsc::channel(RUNS_MAX);
+        let (outcomes, returned) = mpsc::channel(BATCHES_MAX);
         let sending = forward(ledger.clone(), appended);
         let carry = async move {
             tokio::join!(sending, deliver(returned));
@@ -72,15 +78,18 @@ impl LedgerPort {
             return;
         }
         let reply = Reply { caller, port: self.outcomes.clone() };
-        if let Err(mpsc::error::SendError(append)) = self.runs.send(Append { run, reply }) {
-            self.ledger.release(punches);
-            append.reply.send(AppendOutcome::Down);
-        }
+        let (append, outcome) = match self.runs.try_send(Append { run, reply }) {
+            Ok(()) => return,
+            Err(TrySendError::Full(append)) => (append, AppendOutcome::Busy),
+            Err(TrySendError::Closed(append)) => (append, AppendOutcome::Down),
+        };
+        self.ledger.release(punches);
+        append.reply.send(outcome);
     }
 }
 
 /// Sends runs to the log, all that there are at each turn.
-async fn forward(ledger: LedgerHandle, mut appended: mpsc::UnboundedReceiver<Append>) {
+async fn forward(ledger: LedgerHandle, mut appended: mpsc::Receiver<Append>) {
     let mut all = Vec::new();
     while appended.recv_many(&mut all, usize::MAX).await > 0 {
         let (mut runs, mut punches) = (Vec::with_capacity(all.len()), 0);
@@ -99,7 +108,7 @@ async fn forward(ledger: LedgerHandle, mut appended: mpsc::UnboundedReceiver<App
 }
 
 /// Hands outcomes to their callers.
-async fn deliver(mut returned: mpsc::UnboundedReceiver<Vec<Returned>>) {
+async fn deliver(mut returned: mpsc::Receiver<Vec<Returned>>) {
     while let Some(outcomes) = returned.recv().await {
         tell(outcomes);
     }
@@ -113,7 +122,7 @@ fn tell(outcomes: Vec<Returned>) {
 
 /// The outcomes of one sync, sorted by port.
 #[derive(Default)]
-pub(crate) struct ReturnBatch(Vec<(mpsc::UnboundedSender<Vec<Returned>>, Vec<Returned>)>);
+pub(crate) struct ReturnBatch(Vec<(mpsc::Sender<Vec<Returned>>, Vec<Returned>)>);
 
 impl ReturnBatch {
     /// Adds a caller's outcome.
@@ -126,10 +135,12 @@ impl ReturnBatch {
         }
     }
 
-    /// Sends the outcomes, with one wake-up for each port. Callers of a port that carries nothing any more are told at once.
+    /// Sends the outcomes, with one wake-up for each port. Callers of a port that is full or carries nothing any more are told one by one.
     pub(crate) fn send(self) {
         for (port, outcomes) in self.0 {
-            if let Err(mpsc::error::SendError(outcomes)) = port.send(outcomes) {
+            if let Err(TrySendError::Full(outcomes) | TrySendError::Closed(outcomes)) =
+                port.try_send(outcomes)
+            {
                 tell(outcomes);
             }
         }

@@ -14,7 +14,7 @@ use super::orders::{self, Answer, Progress, RegionLine};
 use super::{OperatorContext, Vitals};
 use crate::ending;
 use crate::policies::PolicyLine;
-use crate::status::Status;
+use crate::status::{Devices, Status};
 
 /// The timeout of one read or write on the operators' socket; `client::call` waits for answers without one.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,10 +97,11 @@ pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut d
             let Vitals { readiness, metrics, .. } = &running.vitals;
             Done::Vitals { stage: readiness.text().trim().to_owned(), metrics: metrics.render() }
         }),
-        Act::Status => admin
-            .running()
-            .and_then(|running| running.vitals.status(admin))
-            .map(|status| Done::Status(Box::new(status))),
+        Act::Status => admin.running().and_then(|running| {
+            let enrolled = admin.read(|registry| Ok(registry.devices_enrolled()?))?;
+            let devices = Devices { connected: admin.fleet.connected(), enrolled };
+            Ok(Done::Status(Box::new(running.vitals.status(devices))))
+        }),
         Act::Counter(act) => match admin.running.as_ref().and_then(|running| running.counter.as_ref()) {
             Some(counter) => counter.perform(act).map(Done::Counter),
             None => Err(anyhow::anyhow!("the counter needs a running gateway with a message service")),

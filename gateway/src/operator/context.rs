@@ -15,10 +15,10 @@ use registry::colours::Codes;
 use registry::{PlaceRow, Registry};
 use runtime::clock;
 use runtime::lock::lock;
+use serde::{Deserialize, Serialize};
 
 use super::counter::Counter;
-use super::orders::EnrolsAt;
-use super::orders::place::{self, Home};
+use super::homes::{self, Home};
 use super::vitals::Vitals;
 use crate::config::Settings;
 use crate::fleet::Fleet;
@@ -65,6 +65,13 @@ pub(crate) struct Running {
     pub(crate) vitals: Vitals,
 }
 
+/// The place where a device takes its token: the gateway's address, and the file with the authority that vouches for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EnrolsAt {
+    pub(crate) url: String,
+    pub(crate) authority: PathBuf,
+}
+
 impl OperatorContext {
     /// The context on which no gateway runs: the registry itself, under the directory's lock. Starts no thread.
     pub(crate) fn offline(
@@ -83,7 +90,7 @@ impl OperatorContext {
             place_kinds: PlaceKinds::default(),
             scanners: Scanners::default(),
             log: (Settings::ledger_path(data), Keys::days(keys_directory)),
-            homes: place::homes(data, &[keys_directory]),
+            homes: homes::homes(data, &[keys_directory]),
             running: None,
         })
     }

@@ -5,6 +5,7 @@ pub(crate) mod alarms;
 mod client;
 mod context;
 pub(crate) mod counter;
+pub(crate) mod homes;
 pub(crate) mod orders;
 #[cfg(test)]
 mod root_tests;
@@ -13,5 +14,5 @@ mod vitals;
 
 pub(crate) use act::{Act, Done};
 pub(crate) use client::{ask_running, call, runs};
-pub(crate) use context::{OperatorContext, Running};
+pub(crate) use context::{EnrolsAt, OperatorContext, Running};
 pub(crate) use vitals::Vitals;

@@ -7,7 +7,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use runtime::clock;
 
-use super::OperatorContext;
 use crate::config::Settings;
 use crate::history::History;
 use crate::host::readiness::Readiness;
@@ -38,12 +37,11 @@ impl Vitals {
         Self { readiness, metrics, overview, log, listens, data, started_ms }
     }
 
-    /// Its present state.
-    pub(crate) fn status(&self, admin: &OperatorContext) -> anyhow::Result<Status> {
+    /// Returns its present state, with the devices that the caller has counted.
+    pub(crate) fn status(&self, devices: Devices) -> Status {
         let metrics = History::of(&self.metrics.render());
         let (rates, troubles) = self.overview.now();
-        let enrolled = admin.read(|registry| Ok(registry.devices_enrolled()?))?;
-        Ok(Status {
+        Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             data: self.data.clone(),
@@ -51,7 +49,7 @@ impl Vitals {
             up_s: clock::now_ms().saturating_sub(self.started_ms) / 1000,
             listens: self.listens.clone(),
             stage: self.readiness.text().trim().to_owned(),
-            devices: Devices { connected: admin.fleet.connected(), enrolled },
+            devices,
             punches: rates.map(|(punches, _)| punches),
             verifies: rates.map(|(_, verifies)| verifies),
             durable_lsn: self.log.durable_lsn(),
@@ -60,6 +58,6 @@ impl Vitals {
                 step_s: metrics.sum(metric::CLOCK_STEP_SECONDS),
             },
             troubles,
-        })
+        }
     }
 }

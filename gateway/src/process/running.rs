@@ -29,9 +29,7 @@ use crate::host::readiness::Readiness;
 use crate::host::wall_clock;
 use crate::operator::alarms;
 use crate::operator::counter::Counter;
-use crate::operator::orders::EnrolsAt;
-use crate::operator::orders::place;
-use crate::operator::{OperatorContext, Running, Vitals};
+use crate::operator::{EnrolsAt, OperatorContext, Running, Vitals, homes};
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::tls::identities::{InForce, Opened, Shown};
@@ -235,7 +233,7 @@ fn operators(
         place_kinds: judge.places().clone(),
         scanners: judge.scanners().clone(),
         log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
-        homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
+        homes: homes::homes(&settings.data, &[&settings.keys, &settings.authority]),
         running: None,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tests::repository::read;
 
-const GATEWAY: [&str; 2] = ["gateway/src/tls/transport.rs", "gateway/src/quic/endpoint.rs"];
+const GATEWAY: [&str; 2] = ["gateway/src/tls/transport.rs", "gateway/src/quic/steering.rs"];
 const FLOOR: &str = "loadtest/bench/src/floor/server.rs";
 
 /// Returns the calls on the transport's settings, without the window of a connection: the gateway raises it after the handshake.

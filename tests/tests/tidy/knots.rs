@@ -11,9 +11,6 @@ use super::{CRATES, check};
 
 /// Levels of modules that are looked at.
 const LEVELS: [usize; 2] = [1, 2];
-/// Crates that still have knots, with the number of modules in them at each level. A number may only become smaller, and a crate is to
-/// leave this list.
-const STILL_KNOTTED: [(&str, [usize; LEVELS.len()]); 1] = [("gateway", [0, 3])];
 /// A re-export of a re-export, and some.
 const REEXPORTS_MAX: usize = 8;
 
@@ -24,16 +21,9 @@ type Edges = BTreeMap<Module, BTreeMap<Module, Vec<String>>>;
 fn dependencies_between_modules_run_one_way() {
     let mut findings = Vec::new();
     for krate in CRATES {
-        let known = STILL_KNOTTED.iter().find(|(name, _)| *name == krate);
-        for (level, allowed) in LEVELS.into_iter().zip(known.map_or([0; LEVELS.len()], |(_, sizes)| *sizes)) {
+        for level in LEVELS {
             let edges = edges(&sources(krate), level);
-            let knots = knots(&edges);
-            let modules: usize = knots.iter().map(BTreeSet::len).sum();
-            if modules > allowed {
-                findings.extend(knots.iter().map(|knot| sentence(krate, knot, &edges)));
-                findings
-                    .push(format!("{krate}: {modules} modules of level {level} in knots, {allowed} at most"));
-            }
+            findings.extend(knots(&edges).iter().map(|knot| sentence(krate, knot, &edges)));
         }
     }
     check("modules that need themselves through others", &findings);

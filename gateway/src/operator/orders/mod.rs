@@ -14,7 +14,6 @@ mod operators;
 mod order;
 mod passages;
 mod pipeline;
-pub(crate) mod place;
 mod places;
 mod shifts;
 
@@ -27,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use causes::add_table::NewCause;
 pub(crate) use codes::Whose;
 pub(crate) use devices::{
-    EnrolsAt, NewDevice,
+    NewDevice,
     enrol_table::{EnrolledTable, twins},
 };
 pub(crate) use gateway::activate_policy::show_diff as show_policy_diff;

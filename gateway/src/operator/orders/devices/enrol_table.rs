@@ -11,9 +11,9 @@ use registry::operator::Role;
 use registry::{self, DeviceRow};
 use serde::{Deserialize, Serialize};
 
-use super::{ENROLMENT_S, EnrolsAt, NewDevice, show_next};
-use crate::operator::OperatorContext;
+use super::{ENROLMENT_S, NewDevice, show_next};
 use crate::operator::orders::{Given, Order, Ordered, Tell, limits, random_hex};
+use crate::operator::{EnrolsAt, OperatorContext};
 use crate::out::say;
 
 /// The devices of a table: all are enrolled, or an error names each line that is wrong. A device that is there as it stands gets a token again, in place of

@@ -6,8 +6,6 @@ pub(super) mod list;
 pub(super) mod renew;
 pub(super) mod revoke;
 
-use std::path::PathBuf;
-
 use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;
 use anyhow::{Context, bail};
@@ -16,6 +14,7 @@ use registry::{self, DeviceRow, RegionRow, Registry};
 use serde::{Deserialize, Serialize};
 
 use super::{Given, Ordered, random_hex};
+use crate::operator::EnrolsAt;
 use crate::out::say;
 
 /// An enrolment token is good for this long.
@@ -41,13 +40,6 @@ pub(crate) struct Token {
     pub(crate) expires_s: u64,
     /// `None` when no gateway runs.
     pub(crate) at: Option<EnrolsAt>,
-}
-
-/// The place where a device takes its token: the gateway's address, and the file with the authority that vouches for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct EnrolsAt {
-    pub(crate) url: String,
-    pub(crate) authority: PathBuf,
 }
 
 impl NewDevice {

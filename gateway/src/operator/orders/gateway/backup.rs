@@ -10,7 +10,8 @@ use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell, place::elsewhere};
+use crate::operator::homes::elsewhere;
+use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
 /// A copy of the punch log and the registry in a directory of the gateway's machine.

@@ -12,7 +12,7 @@ use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::place::{Home, elsewhere};
+use crate::operator::homes::{Home, elsewhere};
 use crate::operator::orders::{Given, Order, Progress, Tell};
 
 /// Of rejects this much is told at once.
