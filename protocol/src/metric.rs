@@ -58,6 +58,7 @@ metrics! {
     POISON_BATCHES = Counter "changtong_poison_batches_total" [] "Batches that made their region's actor fail repeatedly and were then judged punch by punch.";
     CODES = Gauge "changtong_codes" ["colour"] "Codes in memory, by colour.";
     FRONTS = Gauge "changtong_fronts" [] "Threads that serve devices, each with a socket of its own on the devices' port.";
+    FRONTS_WANTED = Gauge "changtong_fronts_wanted" [] "Fronts that the setting asks for; there are fewer if the service manager hands over fewer sockets.";
     CONNECTIONS = Gauge "changtong_connections" ["front"] "Device connections open.";
     CONNECTIONS_MAX = Gauge "changtong_connections_max" [] "Maximum of open device connections.";
     HANDSHAKES = Counter "changtong_handshakes_total" ["outcome"] "QUIC handshakes by outcome.";

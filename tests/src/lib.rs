@@ -21,6 +21,7 @@ pub mod https;
 mod operators;
 pub mod people;
 pub mod prometheus;
+pub mod python;
 pub mod repository;
 pub mod served;
 pub mod small_disk;
@@ -33,6 +34,9 @@ pub mod web;
 
 /// The time that a condition may take to come true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The time that a gate may add to the start of a city: its key, its certificate, two files and a row.
+const GATE_BUILD_MAX: Duration = Duration::from_millis(5);
 
 /// Returns the gateway's program, built beside the tests.
 pub fn binary() -> PathBuf {
@@ -236,6 +240,11 @@ impl City {
         self.process = Some(command.spawn().expect("the gateway starts"));
     }
 
+    /// Returns the time that a start may take: in a new city each gate needs a certificate.
+    fn start_max(&self) -> Duration {
+        PATIENCE + GATE_BUILD_MAX * u32::try_from(self.size.1).expect("a small city")
+    }
+
     fn log_path(&self) -> PathBuf {
         self.directory.path().join("stderr.log")
     }
@@ -247,14 +256,14 @@ impl City {
 
     /// Waits until it answers devices and its codes are loaded.
     pub fn wait_ready(&mut self) {
-        let fleet = wait_for("the fleet file", || {
+        let fleet = wait_within(self.start_max(), "the fleet file", || {
             self.assert_runs();
             let fleet = Fleet::load(&self.directory.path().join("city")).ok()?;
             (fleet.quic[0].port() != 0).then_some(fleet)
         });
         let pages = fleet.pages.expect("a development city has pages");
         self.addresses = Some([fleet.quic[0], fleet.http, fleet.enrol, pages]);
-        wait_for("readiness", || {
+        wait_within(self.start_max(), "readiness", || {
             self.assert_runs();
             self.get("/ready").filter(|(status, _)| *status == 200)
         });

@@ -119,6 +119,7 @@ impl Dev {
         let mut fleet: Fleet = serde_json::from_slice(&fleet)
             .with_context(|| format!("{} does not read; remove the directory", fleet_path.display()))?;
         let mut settings = self.settings(&data);
+        settings.connections_max = CONNECTIONS.max(fleet.devices.len());
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }

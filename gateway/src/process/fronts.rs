@@ -40,8 +40,23 @@ pub(super) struct Common {
     pub(super) taps: Taps,
     pub(super) queries: Queries,
     pub(super) regions: Vec<RegionId>,
-    /// The most connections of devices, on all fronts together.
-    pub(super) connections_max: usize,
+    pub(super) numbers: Numbers,
+}
+
+/// The numbers of the settings that concern all fronts together.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers {
+    /// The most connections of devices.
+    connections_max: usize,
+    /// The fronts that the settings ask for on this machine. The sockets that are handed over may be fewer.
+    wanted: usize,
+}
+
+impl Numbers {
+    /// Takes them from the settings.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self { connections_max: settings.connections_max, wanted: settings.fronts.here() }
+    }
 }
 
 /// The running fronts.
@@ -68,9 +83,10 @@ impl FrontThreads {
         (secret, tls): (&[u8; 64], &quinn::ServerConfig),
     ) -> anyhow::Result<(Self, Reached)> {
         metrics::gauge!(metric::FRONTS).set(sockets.len() as f64);
+        metrics::gauge!(metric::FRONTS_WANTED).set(common.numbers.wanted as f64);
         let (drain, draining) = watch::channel(false);
         let (pages_gone, gone) = oneshot::channel();
-        let shared = (Together::new(common.connections_max), RegionConfig::new(common.taps.clone()));
+        let shared = (Together::new(common.numbers.connections_max), RegionConfig::new(common.taps.clone()));
         let (mut threads, mut endpoints) = (Vec::new(), Vec::new());
         let (mut pages, mut first) = (Some(gone), None);
         for (number, socket) in FrontNumber::all(sockets.len()).zip(sockets) {

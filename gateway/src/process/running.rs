@@ -21,7 +21,7 @@ use runtime::arbiter::Pulse;
 use runtime::host::HostedThread;
 use runtime::{clock, watchdog};
 
-use super::fronts::{Common, FrontThreads, Reached};
+use super::fronts::{Common, FrontThreads, Numbers, Reached};
 use super::load_codes;
 use crate::config::Settings;
 use crate::fleet::Fleet;
@@ -88,8 +88,8 @@ impl Gateway {
         let operators_policy = policy.clone();
         let admin = operators(settings, keys, handle.clone(), reader, &fleet, &codes, &judge);
         let operators_taps = taps.clone();
-        let (asked, connections_max) = (queries.clone(), settings.connections_max);
-        let common = Common { fleet, judge, ledger, taps, queries: asked, regions, connections_max };
+        let (asked, numbers) = (queries.clone(), Numbers::of(settings));
+        let common = Common { fleet, judge, ledger, taps, queries: asked, regions, numbers };
         let listening = (pages, identities.pages.clone());
         let (fronts, reached) = FrontThreads::start(&common, sockets, (keys.quic(), &opened.quic))?;
         let Reached { directory, endpoints } = reached;

@@ -28,8 +28,20 @@ impl Gauge {
 
     /// Counts an answered frame with that many scans.
     pub fn done(&self, scans: usize, latency: Duration) {
+        self.answered(scans);
+        self.took(latency);
+    }
+
+    /// Counts answered scans of a frame.
+    pub(crate) fn answered(&self, scans: usize) {
         if self.on.get() {
             self.scans.set(self.scans.get() + scans as u64);
+        }
+    }
+
+    /// Records the latency of a frame whose scans are counted.
+    pub(crate) fn took(&self, latency: Duration) {
+        if self.on.get() {
             let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
             *self.latency_us.borrow_mut() += micros;
         }
@@ -38,6 +50,11 @@ impl Gauge {
     /// Returns the number of counted scans.
     pub fn scans(&self) -> u64 {
         self.scans.get()
+    }
+
+    /// Returns true if the latency of a frame is recorded.
+    pub(crate) fn has_latency(&self) -> bool {
+        !self.latency_us.borrow().is_empty()
     }
 
     /// Returns the latency at that quantile, milliseconds.

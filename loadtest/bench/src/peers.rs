@@ -67,6 +67,9 @@ pub struct Options {
     /// Directory for the servers' files during the run [default: near the city's, on the same file system]
     #[arg(long)]
     pub scratch: Option<PathBuf>,
+    /// nats-server 2.10 or newer, which can sync before it acknowledges [default: that of the tests' Python packages, if they are there]
+    #[arg(long, value_name = "PROGRAM")]
+    pub nats: Option<PathBuf>,
     /// The commit that is measured [default: from git in the working directory]
     #[arg(long)]
     pub commit: Option<String>,
@@ -95,15 +98,18 @@ pub enum Peer {
     Echo,
     /// Redis: a script of GET and XADD.
     Redis,
-    /// NATS JetStream: publish with acknowledgement.
+    /// NATS JetStream as Debian has it: publish with acknowledgement.
     Nats,
+    /// A current NATS JetStream that syncs before it acknowledges.
+    NatsSynced,
     /// PostgreSQL: insert with a look-up, returning the colour.
     Postgres,
 }
 
 impl Peer {
     /// All peers, in the order of the report.
-    pub const ALL: [Self; 5] = [Self::Gateway, Self::Echo, Self::Redis, Self::Nats, Self::Postgres];
+    pub const ALL: [Self; 6] =
+        [Self::Gateway, Self::Echo, Self::Redis, Self::Nats, Self::NatsSynced, Self::Postgres];
 
     /// Returns its name in a report.
     pub fn name(self) -> &'static str {
@@ -112,6 +118,7 @@ impl Peer {
             Self::Echo => "raw QUIC echo",
             Self::Redis => "Redis",
             Self::Nats => "NATS JetStream",
+            Self::NatsSynced => "NATS synced",
             Self::Postgres => "PostgreSQL",
         }
     }
@@ -123,6 +130,7 @@ impl Peer {
             Self::Echo => "keeps nothing",
             Self::Redis => "yes, appendfsync always",
             Self::Nats => "no, acks before fsync",
+            Self::NatsSynced => "yes, sync_interval always",
             Self::Postgres => "yes, synchronous commit",
         }
     }
@@ -136,6 +144,7 @@ impl Peer {
             Self::Echo => "the same bytes back: what QUIC, TLS and the kernel cost",
             Self::Redis => "one script a punch, GET and XADD; plain codes, doubles not refused",
             Self::Nats => "publish with ack; no look-up; doubles not refused",
+            Self::NatsSynced => "publish with ack, a sync for each message; no look-up; doubles not refused",
             Self::Postgres => {
                 "one statement, INSERT with a look-up, a batch is one transaction; plain codes, doubles not refused"
             }
@@ -209,6 +218,8 @@ pub struct PeersReport {
     pub codes: usize,
     /// The peers' versions, asked of their programs.
     pub versions: BTreeMap<Peer, String>,
+    /// The peers that were not measured because their program is not here, with the way to get it.
+    pub absent: BTreeMap<Peer, String>,
     /// The shapes, as asked for.
     pub shapes: Vec<Measured>,
     /// The punches of the peers at the end; `quick` proves the gateway's record.
@@ -229,8 +240,7 @@ pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<PeersReport> {
     for shape in &options.shapes {
         gateway::devices(&fleet, shape)?;
     }
-    let programs: BTreeMap<Peer, Program> =
-        options.peers().map(|peer| Ok((peer, program(peer, &fleet)?))).collect::<anyhow::Result<_>>()?;
+    let (programs, absent) = programs(options, &fleet)?;
     allow_files()?;
     let scratch = Scratch::create(&fleet.data, options.scratch.as_deref())?;
     let tls = Tls::of(&fleet)?;
@@ -247,6 +257,7 @@ pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<PeersReport> {
         commit: options.commit.clone().or_else(machine::commit),
         codes: setup.tokens.people().len(),
         versions: programs.into_iter().map(|(peer, program)| (peer, program.version)).collect(),
+        absent,
         shapes,
         kept,
     })
@@ -309,14 +320,31 @@ impl Drop for Pins {
     }
 }
 
-fn program(peer: Peer, fleet: &Fleet) -> anyhow::Result<Program> {
-    match peer {
-        Peer::Gateway => Program::serving(fleet),
-        Peer::Echo => Ok(Program::own()),
-        Peer::Redis => redis::program(),
-        Peer::Nats => nats::program(),
-        Peer::Postgres => postgres::program(),
+/// The programs of the peers, and the peers without one, with the way to get it.
+type Programs = (BTreeMap<Peer, Program>, BTreeMap<Peer, String>);
+
+/// Finds the programs. One that Debian does not have may be absent, unless its peer is asked for by name.
+fn programs(options: &Options, fleet: &Fleet) -> anyhow::Result<Programs> {
+    let (mut programs, mut absent) = (BTreeMap::new(), BTreeMap::new());
+    for peer in options.peers() {
+        match program(peer, options, fleet)? {
+            Some(program) => drop(programs.insert(peer, program)),
+            None if options.only.is_empty() => drop(absent.insert(peer, nats::HOW.to_owned())),
+            None => anyhow::bail!("{}: {}", peer.name(), nats::HOW),
+        }
     }
+    Ok((programs, absent))
+}
+
+fn program(peer: Peer, options: &Options, fleet: &Fleet) -> anyhow::Result<Option<Program>> {
+    Ok(Some(match peer {
+        Peer::Gateway => Program::serving(fleet)?,
+        Peer::Echo => Program::own(),
+        Peer::Redis => redis::program()?,
+        Peer::Nats => nats::program()?,
+        Peer::NatsSynced => return nats::synced(options.nats.as_deref()),
+        Peer::Postgres => postgres::program()?,
+    }))
 }
 
 /// Raises the soft limit of open files, which the servers inherit, as far as it may go.

@@ -22,6 +22,8 @@ use crate::socket;
 const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The assumed round trip before it is measured: a city network's, so that lost first packets are soon sent again.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
+/// The code with which the gateway closes a connection whose device has ended its stream and has all its answers.
+const SERVED: quinn::VarInt = quinn::VarInt::from_u32(0);
 /// The limit of one read.
 const READ_BYTES_MAX: usize = 256 * 1024;
 
@@ -192,6 +194,14 @@ pub fn client_config(fleet: &Fleet, device: &FleetDevice) -> Result<quinn::Clien
     identity.config().map_err(|text| WireError::File { path: device.certificate.clone(), text })
 }
 
+/// Lets QUIC keep connections with this configuration open: it sends a packet after each such time without one. For devices that their
+/// caller does not step, because there are many of them.
+pub fn keep_open(config: &mut quinn::ClientConfig, interval: Duration) {
+    let mut transport = transport();
+    transport.keep_alive_interval(Some(interval));
+    config.transport_config(Arc::new(transport));
+}
+
 /// Makes the transport settings, which match the gateway's.
 fn transport() -> quinn::TransportConfig {
     let idle = Duration::from_millis(IDLE_MS_MAX).try_into().expect("30 s fits QUIC's integer");
@@ -311,6 +321,22 @@ impl Wire {
     pub async fn ask(&mut self, id: RequestId, request: &Request) -> Result<(RequestId, Answer), WireError> {
         self.push(id, request)?;
         self.answer().await
+    }
+
+    /// Sends what is unsent, ends the stream, and waits until the gateway has closed the connection without an error.
+    pub(crate) async fn finish(mut self) -> Result<(), WireError> {
+        while self.unsent_bytes() > 0 {
+            self.pump().await?;
+        }
+        // It fails only if the gateway has closed already, which the reason below says.
+        let _ = self.send.finish();
+        let reason = self.connection.closed().await;
+        if let quinn::ConnectionError::ApplicationClosed(close) = &reason
+            && close.error_code == SERVED
+        {
+            return Ok(());
+        }
+        Err(reason.into())
     }
 
     /// Resolves when the connection is over, with the reason.

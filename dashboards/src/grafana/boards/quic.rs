@@ -50,9 +50,10 @@ fn handshakes(dashboard: Dashboard) -> Dashboard {
                 )
                 .limits(0.5, 0.9)
                 .show("full", under_way.share_of(gauge(of(metric::HANDSHAKES_MAX)).sum_by("front")).max()),
-            stat("Fronts", Unit::Count, "handshakes-refused")
-                .about("Threads that serve devices, each with a socket of its own.")
-                .show("{{instance}}", gauge(of(metric::FRONTS)).max_by("instance")),
+            stat("Fronts", Unit::Count, "fronts-few")
+                .about("Threads that serve devices, each with a socket of its own, and those that the setting asks for.")
+                .show("{{instance}}", gauge(of(metric::FRONTS)).max_by("instance"))
+                .show("wanted by {{instance}}", gauge(of(metric::FRONTS_WANTED)).max_by("instance")),
             lines("Connections, by front", Unit::Count, "handshakes-refused")
                 .about(
                     "Open connections of each front; clients choose fronts at random, so they fill evenly.",

@@ -9,6 +9,10 @@ use crate::finding::Finding;
 use crate::history::History;
 use crate::operator::{self, Act, Done};
 
+/// The lines of a socket unit for more fronts.
+const FRONTS_ACTION: &str = "`systemctl edit changtong.socket`: write [Socket], ReusePort=yes, and for each front that is to be added the \
+     line ListenDatagram= of the unit again, with the same address; then `systemctl restart changtong.socket changtong.service`";
+
 /// Checks the process; one finding when none runs.
 pub(super) fn examine(settings: &Settings, now_s: u64) -> Vec<Finding> {
     if !settings.data.is_dir() {
@@ -31,7 +35,7 @@ pub(super) fn examine(settings: &Settings, now_s: u64) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("gone", "a gateway runs on this data"), ready(&stage)];
     let metrics = History::of(&metrics);
     findings.extend(alarm::findings(&metrics, now_s));
-    findings.push(codes(&stage, &metrics));
+    findings.extend([codes(&stage, &metrics), fronts(&metrics)]);
     findings
 }
 
@@ -63,10 +67,44 @@ fn codes(stage: &str, metrics: &History) -> Finding {
     }
 }
 
+/// Checks that the fronts are as many as the setting asks for. They are fewer only if fewer sockets were handed over: the gateway's
+/// package hands over one, whatever the machine.
+fn fronts(metrics: &History) -> Finding {
+    const ID: &str = "fronts-few";
+    let (fronts, wanted) = (metrics.sum(metric::FRONTS), metrics.sum(metric::FRONTS_WANTED));
+    if fronts >= wanted {
+        return Finding::ok(ID, format!("fronts that serve devices: {fronts}"));
+    }
+    let more = wanted - fronts;
+    let what = format!(
+        "fronts that serve devices: {fronts}, of {wanted} for which this machine has cores: the service manager hands over {fronts}"
+    );
+    Finding::warn(ID, format!("{what}, {more} more are to be added"), FRONTS_ACTION)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::finding::State;
+
+    #[test]
+    fn fewer_fronts_than_the_machine_has_cores_for_are_told_with_the_lines_to_add() {
+        let found = |text| fronts(&History::of(text));
+        for text in ["", "changtong_fronts 1\n", "changtong_fronts 3\nchangtong_fronts_wanted 3\n"] {
+            assert_eq!(found(text).state, State::Ok, "{text}");
+        }
+        let few = found("changtong_fronts 1\nchangtong_fronts_wanted 15\n");
+        assert_eq!(few.state, State::Warn);
+        assert!(few.what.contains("hands over 1, 14 more are to be added"), "{}", few.what);
+        for line in ["[Socket]", "ReusePort=yes", "ListenDatagram=", "systemctl restart changtong.socket"] {
+            assert!(few.action.contains(line), "{}", few.action);
+        }
+        assert_eq!(
+            found("changtong_fronts 4\nchangtong_fronts_wanted 3\n").state,
+            State::Ok,
+            "more are no fault"
+        );
+    }
 
     #[test]
     fn stages_and_codes_are_told() {

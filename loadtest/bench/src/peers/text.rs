@@ -36,7 +36,12 @@ pub fn table(options: &Options, outcome: &PeersReport) -> String {
             "TLS"
         );
         for peer in Peer::ALL {
-            let Some(per_second) = measured.spread(peer, |one| Some(one.per_second)) else { continue };
+            let Some(per_second) = measured.spread(peer, |one| Some(one.per_second)) else {
+                if let Some(how) = outcome.absent.get(&peer) {
+                    let _ = writeln!(text, "  {:<16}{how}", peer.name());
+                }
+                continue;
+            };
             let ratio = if peer == Peer::Gateway { "-".to_owned() } else { ratio(measured.ratio(peer)) };
             let _ = writeln!(
                 text,
@@ -74,7 +79,13 @@ pub fn markdown(options: &Options, outcome: &PeersReport) -> String {
     for measured in &outcome.shapes {
         let mut name = measured.shape.to_string();
         for peer in Peer::ALL {
-            let Some(per_second) = measured.spread(peer, |one| Some(one.per_second)) else { continue };
+            let Some(per_second) = measured.spread(peer, |one| Some(one.per_second)) else {
+                if let Some(how) = outcome.absent.get(&peer) {
+                    let _ = writeln!(text, "| {name} | {} | {how} | | | {} | |", peer.name(), peer.durable());
+                    name.clear();
+                }
+                continue;
+            };
             let ratio = if peer == Peer::Gateway { String::new() } else { ratio(measured.ratio(peer)) };
             let _ = writeln!(
                 text,
@@ -123,10 +134,11 @@ pub fn json(options: &Options, outcome: &PeersReport) -> Value {
             "answered": kept.map(|kept| kept.answered), "held": kept.map(|kept| kept.held),
         })
     });
+    let absent = outcome.absent.iter().map(|(peer, how)| json!({"peer": peer.name(), "how": how}));
     json!({
         "machine": outcome.machine, "commit": outcome.commit, "codes": outcome.codes, "pinned": options.pin,
         "rounds": options.rounds, "seconds": options.seconds, "peers": peers.collect::<Vec<_>>(),
-        "shapes": shapes.collect::<Vec<_>>(),
+        "absent": absent.collect::<Vec<_>>(), "shapes": shapes.collect::<Vec<_>>(),
     })
 }
 
@@ -238,6 +250,7 @@ mod tests {
             commit: Some("abc123".to_owned()),
             codes: 2_000_000,
             versions: [(Peer::Gateway, "0.1.0".to_owned()), (Peer::Redis, "7.0.15".to_owned())].into(),
+            absent: BTreeMap::from([(Peer::NatsSynced, "not measured: get it".to_owned())]),
             shapes: vec![Measured { shape, rounds }],
             kept: BTreeMap::from([(Peer::Redis, Kept { answered: 10_000, held: 10_001 })]),
         };
@@ -266,6 +279,7 @@ mod tests {
             "25.00",
             "2.00 (1.00 to 3.00)",
             "answered 10,000 punches, holds 10,001",
+            "NATS synced     not measured: get it",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
@@ -277,9 +291,10 @@ mod tests {
         let (options, outcome) = sample();
         let text = markdown(&options, &outcome);
         let rows: Vec<_> = text.lines().take_while(|line| line.starts_with('|')).collect();
-        assert_eq!(rows.len(), 4, "{text}");
+        assert_eq!(rows.len(), 5, "{text}");
         assert!(rows.iter().all(|row| row.matches('|').count() == rows[0].matches('|').count()), "{text}");
         assert!(rows[3].starts_with("|  | Redis | 25,000 (20,000 to 40,000) |"), "{text}");
+        assert!(rows[4].contains("NATS synced | not measured: get it |"), "{text}");
         assert!(text.contains("Abacus, 2 cores"), "{text}");
     }
 
@@ -291,5 +306,6 @@ mod tests {
         assert_eq!(json["shapes"][0]["peers"][1]["gateway_of_it"]["median"], 2.0);
         assert_eq!(json["peers"][1]["held"], 10_001);
         assert_eq!(json["machine"]["cores"], 2);
+        assert_eq!(json["absent"][0]["peer"], "NATS synced");
     }
 }

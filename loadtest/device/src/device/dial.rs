@@ -85,6 +85,16 @@ impl Device {
         }
     }
 
+    /// Leaves in good order: waits until every punch is acknowledged, ends the stream, and waits until the gateway has closed the
+    /// connection for that. The next step connects again.
+    pub async fn leave(&mut self) -> Result<(), DeviceError> {
+        self.settle().await?;
+        if let Link::Up(up) = std::mem::replace(&mut self.link, Link::Down { until: clock::now() }) {
+            up.wire.finish().await?;
+        }
+        Ok(())
+    }
+
     /// Drops the connection without a close, and makes another at once.
     pub fn disconnect(&mut self) {
         if self.is_up() {

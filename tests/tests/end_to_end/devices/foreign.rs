@@ -1,26 +1,15 @@
 //! A device in another language on another QUIC, written from the specification alone: it verifies, punches, and
 //! its punches are in the log.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use device::Fleet;
 use device::tokens::Tokens;
 use protocol::{Class, Colour, Scanned, token};
 use runtime::clock;
-use tests::City;
+use tests::{City, python};
 
-fn venv() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign-venv")
-}
-
-/// Runs the script in the venv; what it said on stdout.
+/// Runs the device; returns its output.
 fn run(arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign/run");
-    let output = Command::new(script).arg(venv()).args(arguments).output().expect("the script runs");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}{err}");
-    out.into_owned()
+    python::run(env!("CARGO_TARGET_TMPDIR"), arguments)
 }
 
 /// Returns the text on a green person's phone now.

@@ -1,6 +1,7 @@
 //! The load test itself against a running city: its citizens, drills, scenarios and comparisons. No speed is judged.
 
 mod citizens;
+mod connections;
 mod drills;
 mod floor;
 mod pages;

@@ -1,14 +1,14 @@
-//! The comparison with Redis, NATS and PostgreSQL against a small running city: each does its work, holds all answered punches, and is
+//! The comparison with Redis, two versions of NATS and PostgreSQL against a small running city: each does its work, holds all answered punches, and is
 //! gone afterwards with all its files. No figure is judged.
 
 use std::collections::BTreeSet;
 use std::fmt::Arguments;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bench::peers::{self, Options, Peer};
-use tests::City;
+use tests::{City, python};
 
 fn options(city: &City, scratch: &Path, only: &[Peer]) -> Options {
     Options {
@@ -19,6 +19,7 @@ fn options(city: &City, scratch: &Path, only: &[Peer]) -> Options {
         only: only.to_vec(),
         data: city.data(),
         scratch: Some(scratch.to_owned()),
+        nats: None,
         commit: Some("abc".to_owned()),
         markdown: false,
         json: false,
@@ -47,6 +48,8 @@ fn processes_of(folder: &Path) -> Vec<String> {
 
 #[test]
 fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
+    // The current NATS is found among the packages.
+    python::run(env!("CARGO_TARGET_TMPDIR"), &[]);
     let city = City::start(100, 4);
     let scratch = scratch();
     let options = options(&city, scratch.path(), &[]);
@@ -61,16 +64,25 @@ fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
             let what = format!("{} {peer:?}: {figures:?}", measured.shape);
             assert!(figures.punches > 0 && figures.per_second > 0.0 && figures.latency_ms[1] > 0.0, "{what}");
             assert!(figures.connections > 0 && figures.connections <= measured.shape.frames(), "{what}");
-            assert_eq!(figures.punches % u64::from(measured.shape.batch), 0, "{what}");
+            // NATS answers each punch by itself.
+            let whole = [Peer::Nats, Peer::NatsSynced].contains(peer)
+                || figures.punches % u64::from(measured.shape.batch) == 0;
+            assert!(whole, "{what}");
         }
     }
     let counted = |peer| outcome.shapes.iter().map(|one| one.rounds[0][&peer].punches).sum::<u64>();
-    let keeping = [Peer::Redis, Peer::Nats, Peer::Postgres];
+    let keeping = [Peer::Redis, Peer::Nats, Peer::NatsSynced, Peer::Postgres];
     assert_eq!(outcome.kept.keys().copied().collect::<Vec<_>>(), keeping);
     for peer in keeping {
         let kept = outcome.kept[&peer];
         assert!(kept.held >= kept.answered && kept.answered >= counted(peer), "{peer:?}: {kept:?}");
     }
+    assert!(outcome.absent.is_empty(), "{:?}", outcome.absent);
+    assert_ne!(
+        outcome.versions[&Peer::Nats],
+        outcome.versions[&Peer::NatsSynced],
+        "Debian's and a current one"
+    );
     let recorded = city.metric("changtong_punches_total", "") as u64;
     assert!(recorded >= counted(Peer::Gateway), "{recorded} of {}", counted(Peer::Gateway));
 
@@ -105,6 +117,20 @@ fn a_peer_that_cannot_start_ends_the_run_and_leaves_nothing_behind() {
     options.shapes = vec!["1000x1".parse().expect("a shape")];
     let error = format!("{:#}", peers::run(&options, &note).expect_err("too few gates"));
     assert!(error.contains("the city has 4 devices of class gate for 1,000 × 1"), "{error}");
+}
+
+#[test]
+fn a_nats_that_cannot_sync_before_it_acknowledges_is_no_synced_one() {
+    let city = City::start(100, 4);
+    let scratch = scratch();
+    let mut options = options(&city, scratch.path(), &[Peer::NatsSynced]);
+    // Debian's, where only root looks or where all do.
+    let debian = ["/usr/sbin/nats-server", "/usr/bin/nats-server"].map(PathBuf::from);
+    options.nats = debian.into_iter().find(|path| path.exists());
+    assert!(options.nats.is_some(), "install the Debian package nats-server");
+    let error = peers::run(&options, &note).expect_err("an old one").to_string();
+    assert!(error.contains("cannot sync before it acknowledges: name 2.10 or newer with --nats"), "{error}");
+    assert_eq!(fs::read_dir(scratch.path()).expect("the folder").count(), 0, "files are left");
 }
 
 #[test]

@@ -203,6 +203,7 @@ fn the_doctor_tells_a_well_city_from_a_stopped_and_from_a_damaged_one() {
         "carrier-parked",
         "carrier-failing",
         "codes-loading",
+        "fronts-few",
         "clock-wrong",
         "keys-wrong",
         "certificate-expiry",
