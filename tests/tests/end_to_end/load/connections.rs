@@ -89,7 +89,7 @@ async fn gather<T: Send + 'static>(
         all = arrived.wait_for(|arrived| *arrived == number) => drop(all.expect("the sender is here")),
         early = devices.join_next() => panic!("a device ended before all had come: {early:?}"),
     }
-    println!("all have come after {:.1} s", clock::since(begun).as_secs_f64());
+    eprintln!("all have come after {:.1} s", clock::since(begun).as_secs_f64());
     // Beside the devices, which go on.
     let looked = spawn_blocking(look).await.expect("the gateway has them all");
     let begun = clock::now();
@@ -97,7 +97,7 @@ async fn gather<T: Send + 'static>(
     while let Some(left) = devices.join_next().await {
         left.expect("each leaves in good order");
     }
-    println!("all have left after {:.1} s", clock::since(begun).as_secs_f64());
+    eprintln!("all have left after {:.1} s", clock::since(begun).as_secs_f64());
     looked
 }
 
@@ -110,7 +110,7 @@ fn check_shares(city: &City, number: u32) {
         std::array::from_fn(|front| city.metric("changtong_connections", &format!("front=\"{front}\"")));
     let least = f64::from(number) / FRONTS as f64 * SHARE_MIN;
     assert!(shares.iter().all(|share| *share >= least), "{shares:?}, {least} at least");
-    println!("connections of each front: {shares:?}");
+    eprintln!("connections of each front: {shares:?}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn every_device_of_a_large_city_is_connected_at_once_on_all_fronts_and_leaves_in
     let mut city = City::new(1000, number.into());
     city.fronts(FRONTS);
     city.restart();
-    println!("a city of {number} gates: ready after {:.1} s", clock::since(begun).as_secs_f64());
+    eprintln!("a city of {number} gates: ready after {:.1} s", clock::since(begun).as_secs_f64());
     let (fleet, gateway) = (Rc::new(city.fleet()), city.pid());
     let memory_mib = move || cpu::memory_mib(gateway).expect("/proc tells it");
     let before = memory_mib();
@@ -127,7 +127,7 @@ fn every_device_of_a_large_city_is_connected_at_once_on_all_fronts_and_leaves_in
         check_shares(&city, number);
         let after = memory_mib();
         let each = (after - before) * 1024.0 / f64::from(number);
-        println!("the gateway: {before:.0} MiB before, {after:.0} MiB after, {each:.1} KiB a connection");
+        eprintln!("the gateway: {before:.0} MiB before, {after:.0} MiB after, {each:.1} KiB a connection");
         let closed = city.metric("changtong_connections_closed_total", "");
         (city, closed)
     };
