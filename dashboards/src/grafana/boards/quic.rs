@@ -50,7 +50,7 @@ fn handshakes(dashboard: Dashboard) -> Dashboard {
                 )
                 .limits(0.5, 0.9)
                 .show("full", under_way.share_of(gauge(of(metric::HANDSHAKES_MAX)).sum_by("front")).max()),
-            stat("Fronts", Unit::Count, "fronts-few")
+            stat("Fronts", Unit::Count, "handshakes-refused")
                 .about("Threads that serve devices, each with a socket of its own, and those that the setting asks for.")
                 .show("{{instance}}", gauge(of(metric::FRONTS)).max_by("instance"))
                 .show("wanted by {{instance}}", gauge(of(metric::FRONTS_WANTED)).max_by("instance")),
