@@ -72,6 +72,8 @@ fn devices_on_all_fronts_go_on_through_new_addresses_a_drain_and_a_kill() {
         assert_eq!(crew.progress().map(|progress| progress.counts.losses).sum::<u64>(), 0, "paths moved");
 
         let city = apart(city, |city| {
+            // A device that a busy machine has thrown out is on its way back, and would hear of no drain.
+            spread(city);
             assert_eq!(city.terminate().code(), Some(0), "{}", city.log());
             city.restart();
         })
