@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_nats::jetstream::context::PublishErrorKind;
-use async_nats::jetstream::kv::{self, Store};
+use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{self, RawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context};
@@ -88,21 +88,23 @@ impl Broker {
             ..stream::Config::default()
         };
         let stream = context.get_or_create_stream(registry).await.map_err(|error| refused(&error))?;
-        let bucket = match context.get_key_value(BUCKET).await {
-            Ok(bucket) => bucket,
-            Err(_) => {
-                let config = kv::Config {
-                    bucket: BUCKET.to_owned(),
-                    description: "The lease of the gateway that leads".to_owned(),
-                    history: 1,
-                    max_age: LEASE,
-                    storage: stream::StorageType::File,
-                    num_replicas: config.replicas,
-                    ..kv::Config::default()
-                };
-                context.create_key_value(config).await.map_err(|error| refused(&error))?
-            }
+        // The bucket as the client would make it, without the question about the account, which servers of 2.9 answer otherwise.
+        let leases = stream::Config {
+            name: format!("KV_{BUCKET}"),
+            description: Some("The lease of the gateway that leads".to_owned()),
+            subjects: vec![format!("$KV.{BUCKET}.>")],
+            storage: stream::StorageType::File,
+            num_replicas: config.replicas,
+            max_messages_per_subject: 1,
+            max_age: LEASE,
+            duplicate_window: LEASE,
+            discard: stream::DiscardPolicy::New,
+            allow_rollup: true,
+            deny_delete: true,
+            ..stream::Config::default()
         };
+        context.get_or_create_stream(leases).await.map_err(|error| refused(&error))?;
+        let bucket = context.get_key_value(BUCKET).await.map_err(|error| refused(&error))?;
         Ok(Self { client, context, stream, bucket })
     }
 

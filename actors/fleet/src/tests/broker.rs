@@ -11,7 +11,7 @@ use runtime::clock;
 use runtime::lock::lock;
 
 /// Far longer than anything takes on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until the condition gives a value.
 pub(super) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {

@@ -132,7 +132,15 @@ impl Gateway {
     }
 
     pub(super) fn wait_to_lead(&self) {
-        wait_for("a leader", || self.standing().leads.then_some(()));
+        let mut trouble = None;
+        wait_for("a leader", || {
+            let standing = self.standing();
+            if standing.trouble != trouble {
+                eprintln!("{standing:?}");
+                trouble.clone_from(&standing.trouble);
+            }
+            standing.leads.then_some(())
+        });
         // Its first change is the one that shuts an earlier leader out.
         wait_for("its first change", || (self.standing().position > 0).then_some(()));
     }
