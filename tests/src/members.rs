@@ -82,10 +82,11 @@ impl Member {
         process.wait().expect("our own process");
     }
 
-    /// Runs a command on its data, signed by the city's first operator.
-    pub fn order(&self, words: &[&str]) -> (ExitStatus, String, String) {
-        let key = self.operators[0].to_str().expect("plain");
-        self.command(&[words, &["--sign", key]].concat())
+    /// Runs a command on its data, signed by so many of the city's operators.
+    pub fn order(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
+        let keys = self.operators[..operators].iter();
+        let signs = keys.flat_map(|key| ["--sign", key.to_str().expect("plain")]);
+        self.command(&words.iter().copied().chain(signs).collect::<Vec<_>>())
     }
 
     /// Runs a command on its data.

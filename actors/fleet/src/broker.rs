@@ -14,7 +14,6 @@ use bytes::Bytes;
 use registry::replication::NotNow;
 use runtime::clock;
 
-use crate::lease::LEASE;
 use crate::{FleetConfig, Trouble};
 
 /// The stream of the registry's changes.
@@ -22,6 +21,9 @@ pub const REGISTRY_STREAM: &str = "CHANGTONG_REGISTRY";
 const SUBJECT: &str = "changtong.registry";
 /// The bucket of the lease.
 const BUCKET: &str = "CHANGTONG_FLEET";
+
+/// The life of a lease that is not renewed: a leader that dies is replaced within this and a look at it.
+pub(crate) const LEASE: Duration = Duration::from_secs(4);
 
 /// The longest wait for an answer of the broker: shorter than the time between two renewals of the lease.
 pub(crate) const REQUEST: Duration = Duration::from_millis(900);

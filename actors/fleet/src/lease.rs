@@ -8,10 +8,8 @@ use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::Trouble;
-use crate::broker::{REQUEST, asked};
+use crate::broker::{LEASE, REQUEST, asked};
 
-/// The life of an entry that is not renewed: a leader that dies is replaced within this and a look.
-pub(crate) const LEASE: Duration = Duration::from_secs(4);
 /// The interval of renewals: three may fail.
 pub(crate) const RENEW: Duration = Duration::from_secs(1);
 /// The time by which a leader stops before its entry can expire: clocks of two machines run unlike by far less within a lease.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use rusqlite::{ErrorCode, ffi};
 
-use crate::replication::NotNow;
+use crate::not_now::NotNow;
 
 /// Errors of the registry.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ mod devices;
 mod error;
 mod forgetting;
 pub mod kept;
+mod not_now;
 pub mod operator;
 pub mod people;
 pub mod periods;
