@@ -96,10 +96,15 @@ fn stays(cause: &(dyn std::error::Error + 'static)) -> bool {
         | RegistryError::Audit { .. }
         | RegistryError::Orders { .. }
         | RegistryError::Consent { .. }
+        | RegistryError::OtherRelease { .. }
+        | RegistryError::NotEmpty
+        | RegistryError::FoundingTooLarge { .. }
         | RegistryError::Damaged { .. } => true,
         RegistryError::InUse { .. }
         | RegistryError::Exists { .. }
         | RegistryError::Missing { .. }
+        | RegistryError::NotNow(_)
+        | RegistryError::OutOfStep { .. }
         | RegistryError::GroupLost
         | RegistryError::Io { .. }
         | RegistryError::Store(_) => false,

@@ -16,6 +16,7 @@ mod generate;
 mod history;
 mod host;
 mod http;
+mod member;
 mod operator;
 mod out;
 mod overview;

@@ -103,6 +103,10 @@ metrics! {
     APPEALS_OPEN = Gauge "changtong_appeals_open" [] "Appeals waiting for an answer.";
     APPEALS_OVERDUE = Gauge "changtong_appeals_overdue" [] "Appeals past their deadline.";
     APPEALS = Counter "changtong_appeals_total" ["outcome"] "Appeals made, granted and refused.";
+    FLEET_LEADS = Gauge "changtong_fleet_leads" [] "1 while this gateway leads its fleet; absent without a fleet.";
+    FLEET_POSITION = Gauge "changtong_fleet_position" [] "Position in the fleet's stream up to which this gateway has everything.";
+    FLEET_LAG = Gauge "changtong_fleet_lag_messages" [] "Messages of the fleet's stream that this gateway has not applied.";
+    FLEET_ADRIFT = Gauge "changtong_fleet_adrift" [] "1 while this gateway neither leads its fleet nor follows a leader; absent without a fleet.";
     REGISTRAR_PARKED = Gauge "changtong_registrar_parked" [] "1 while the registrar is parked after repeated failures.";
     REGISTRAR_ACTS = Counter "changtong_registrar_acts_total" ["outcome"] "Changes of the registry: done, refused by a rule, failed.";
     REGISTRAR_GROUP_ACTS = Histogram "changtong_registrar_group_acts" [] "Acts made durable by one sync of the registry.";

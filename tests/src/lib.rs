@@ -18,6 +18,8 @@ pub mod browser;
 pub mod clocks;
 mod handed;
 pub mod https;
+pub mod members;
+pub mod nats;
 mod operators;
 pub mod people;
 pub mod prometheus;

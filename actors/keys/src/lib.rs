@@ -1,7 +1,8 @@
 //! The key directory: created once, outside the data directory, readable only by its owner. The keys are read at the start; only
-//! [`Keys::rotate_token`] changes the directory. The punch log manages its day keys in a subdirectory.
+//! [`Keys::rotate_token`] and [`Keys::make_fleet`] change the directory. The punch log manages its day keys in a subdirectory.
 
 mod file;
+pub mod fleet;
 pub mod ids;
 pub mod random;
 
@@ -18,6 +19,8 @@ const LEGACY: &str = "legacy.key";
 const PEPPER: &str = "pepper.key";
 const FIELD: &str = "field.key";
 const QUIC: &str = "quic.key";
+/// Only gateways of a fleet have it.
+const FLEET: &str = "fleet.key";
 const SIGNING: &str = "signing.pk8";
 const DAYS: &str = "days";
 /// The list of withdrawn codes. It is no key, but lies here so that it outlives backups of the registry.
@@ -222,6 +225,10 @@ impl Keys {
         }
         let problem = file::read_hex::<64>(&directory.join(QUIC)).err();
         all.push((QUIC.to_owned(), "resets and address tokens of QUIC", problem));
+        if directory.join(FLEET).exists() {
+            let problem = file::read_hex::<32>(&directory.join(FLEET)).err();
+            all.push((FLEET.to_owned(), "changes between the gateways of a fleet", problem));
+        }
         let problem = read_signing(&directory.join(SIGNING)).err();
         all.push((SIGNING.to_owned(), "signature of deletion records", problem));
         let status = |(name, purpose, problem): (String, _, Option<KeyError>)| KeyStatus {
@@ -243,7 +250,7 @@ impl Keys {
         };
         days.sort_unstable();
         let tokens = token_ids(directory)?.into_iter().map(token_name);
-        let fixed = [WITHDRAWN, LEGACY, PEPPER, FIELD, QUIC, SIGNING].map(str::to_owned);
+        let fixed = [WITHDRAWN, LEGACY, PEPPER, FIELD, QUIC, FLEET, SIGNING].map(str::to_owned);
         let is_file = |name: &String| directory.join(name).is_file();
         Ok(days.into_iter().chain(tokens).chain(fixed).filter(is_file).collect())
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use rusqlite::{ErrorCode, ffi};
 
+use crate::not_now::NotNow;
+
 /// Errors of the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -106,6 +108,44 @@ pub enum RegistryError {
     Damaged {
         /// The kind of row.
         what: &'static str,
+    },
+    /// The fleet takes no change here now.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+    /// Changes of the fleet that do not follow on what this registry has.
+    #[error(
+        "the registry is at position {position} of the fleet's stream, and the changes follow on another one"
+    )]
+    OutOfStep {
+        /// The position of this registry.
+        position: u64,
+    },
+    /// Changes of another release.
+    #[error(
+        "the fleet's leader writes version {found} of the registry, and this release version {known}: run the same release on all \
+         gateways of the fleet"
+    )]
+    OtherRelease {
+        /// The leader's version.
+        found: u32,
+        /// The version of this release.
+        known: u32,
+    },
+    /// A registry with people or operators of its own, which joining a fleet would replace.
+    #[error(
+        "this gateway has a registry of its own, which joining the fleet would replace: name an empty `data` directory, or take the section \
+         [fleet] out of the configuration"
+    )]
+    NotEmpty,
+    /// A registry that is too large for the first changeset of a fleet.
+    #[error(
+        "the registry has {rows} rows, and a fleet begins with {max} at most: let it begin with an empty registry, then import"
+    )]
+    FoundingTooLarge {
+        /// The rows of the registry.
+        rows: u64,
+        /// The limit.
+        max: u64,
     },
     /// SQLite ended the transaction by itself; nothing of it was written.
     #[error("SQLite rolled back a transaction of the registry; is the disk full?")]

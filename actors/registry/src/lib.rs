@@ -11,11 +11,13 @@ mod devices;
 mod error;
 mod forgetting;
 pub mod kept;
+mod not_now;
 pub mod operator;
 pub mod people;
 pub mod periods;
 mod personal;
 mod places;
+pub mod replication;
 mod schema;
 mod store;
 mod time;
@@ -55,6 +57,7 @@ pub use personal::seal::{Hash, Hasher};
 pub use personal::{DocumentKind, DocumentNumber, Phone, id_check};
 pub use places::units::{UnitRow, UnitState};
 pub use places::{PlaceRow, RegionRow};
+use replication::Replication;
 pub use store::copy::TreeHead;
 pub use store::health::SignedUpTo;
 pub use store::imports;
@@ -75,6 +78,8 @@ pub struct Registry {
     tally: Tally,
     /// Withdrawals to add to the list beside the keys after the commit.
     withdrawn_list: WithdrawnList,
+    /// `None` for a registry that is in no fleet.
+    replication: Option<Replication>,
 }
 
 impl Registry {
@@ -94,8 +99,14 @@ impl Registry {
         schema::migrate(&mut connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
         let withdrawn_list = WithdrawnList::at(keys.withdrawn().to_owned());
-        let mut registry =
-            Self { connection, sealer, grouped: false, tally: Tally::default(), withdrawn_list };
+        let mut registry = Self {
+            connection,
+            sealer,
+            grouped: false,
+            tally: Tally::default(),
+            withdrawn_list,
+            replication: None,
+        };
         registry.check_keys()?;
         registry.check_key_ids(keys)?;
         registry.note_key_ids(keys)?;
@@ -114,7 +125,7 @@ impl Registry {
             .ok_or(RegistryError::Missing { what: "file of the registry".to_owned() })?;
         let (connection, sealer) = (read_only(Path::new(path))?, Arc::clone(&self.sealer));
         let (tally, withdrawn_list) = (Tally::default(), WithdrawnList::default());
-        Ok(Self { connection, sealer, grouped: false, tally, withdrawn_list })
+        Ok(Self { connection, sealer, grouped: false, tally, withdrawn_list, replication: None })
     }
 
     /// Opens a registry to read it, also while a gateway writes it.
@@ -123,7 +134,7 @@ impl Registry {
         schema::check(&connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
         let (tally, withdrawn_list) = (Tally::default(), WithdrawnList::default());
-        let registry = Self { connection, sealer, grouped: false, tally, withdrawn_list };
+        let registry = Self { connection, sealer, grouped: false, tally, withdrawn_list, replication: None };
         let known = registry.meta("keys")?.ok_or(RegistryError::Damaged { what: "mark of its keys" })?;
         registry.check_mark(&known)?;
         registry.check_key_ids(keys)?;
@@ -170,6 +181,10 @@ impl Registry {
             return self.step("part", work);
         }
         self.begin()?;
+        if let Some(refusal) = self.refusal() {
+            self.sql("ROLLBACK")?;
+            return Err(RegistryError::from(refusal).into());
+        }
         let result = work(self);
         if result.is_ok() {
             self.commit()?;
@@ -180,7 +195,8 @@ impl Registry {
     }
 
     /// Runs steps of many callers in one transaction, with one sync for all. After an error none of them has happened. Inside a group the
-    /// steps are the outer group's.
+    /// steps are the outer group's. In a fleet it begins also where this gateway does not lead: the caller asks [`Self::refusal`] for each
+    /// step that other gateways have to know of.
     pub fn group<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, RegistryError> {
         if self.grouped {
             return Ok(work(self));
@@ -228,6 +244,7 @@ impl Registry {
         self.grouped = false;
         self.tally.truncate(0);
         self.withdrawn_list.truncate(0);
+        self.align()?;
         self.sql("BEGIN IMMEDIATE")
     }
 
@@ -235,7 +252,12 @@ impl Registry {
         if self.connection.is_autocommit() {
             return Err(RegistryError::GroupLost);
         }
-        self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))?;
+        let is_sent = self.send_out().inspect_err(|_| drop(self.sql("ROLLBACK")))?;
+        let committed = self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")));
+        if is_sent && committed.is_err() {
+            self.diverged();
+        }
+        committed?;
         self.tally.count();
         self.withdrawn_list.write();
         Ok(())

@@ -11,6 +11,7 @@ mod state;
 use policy::QueryOutcome;
 use policy::trajectory::{Area, Days};
 use registry::Detail;
+use registry::replication::NotNow;
 
 use crate::bounds;
 use crate::registrar::{Giver, RegistrarError};
@@ -46,7 +47,10 @@ impl From<RegistrarError> for QueryError {
             RegistrarError::Consent => Self::Consent,
             RegistrarError::Receipt => Self::Receipt,
             RegistrarError::ReceiptExpired => Self::ReceiptExpired,
-            RegistrarError::Busy => Self::Busy,
+            RegistrarError::Busy
+            | RegistrarError::NotNow(
+                NotNow::Elsewhere { .. } | NotNow::NoLeader | NotNow::Fenced | NotNow::AtRest,
+            ) => Self::Busy,
             RegistrarError::Form(_)
             | RegistrarError::OtherPhone
             | RegistrarError::NotProven
@@ -63,6 +67,7 @@ impl From<RegistrarError> for QueryError {
             | RegistrarError::PolicyUnderWay
             | RegistrarError::NoPolicy
             | RegistrarError::Failed
+            | RegistrarError::NotNow(NotNow::Unconfirmed)
             | RegistrarError::Registry(_) => Self::Failed,
         }
     }

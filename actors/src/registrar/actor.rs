@@ -109,7 +109,11 @@ impl RegistrarActor {
             }
             Err(error) => {
                 self.failed.increment(permits.len() as u64);
-                tracing::error!(%error, acts = permits.len(), "a group of acts is not durable");
+                if matches!(error, RegistryError::NotNow(_)) {
+                    tracing::warn!(%error, acts = permits.len(), "the fleet did not take a group of acts");
+                } else {
+                    tracing::error!(%error, acts = permits.len(), "a group of acts is not durable");
+                }
                 None
             }
         };
@@ -123,7 +127,7 @@ impl RegistrarActor {
 
     /// Begins the chores of this turn of the clock, unless those of the last one are not done yet.
     fn turn(&mut self, context: &mut Context<Self>) {
-        if !self.context.codes.is_loaded() || !self.chores.is_empty() {
+        if !self.context.codes.is_loaded() || !self.chores.is_empty() || self.follows() {
             return;
         }
         let now = clock::now();
@@ -137,6 +141,24 @@ impl RegistrarActor {
         self.piece(context);
     }
 
+    /// Reports a gateway that does not lead its fleet: the chores are the leader's. Notes the time, which is each gateway's own, and how long
+    /// colours are overdue here.
+    fn follows(&mut self) -> bool {
+        let registry = Arc::clone(&self.context.registry);
+        let registry = lock(&registry);
+        if registry.leads() {
+            return false;
+        }
+        let clock = clock::look();
+        self.note(&registry, &clock);
+        let certain_s = u32::try_from(clock.certain_ms / 1000).unwrap_or(u32::MAX);
+        match registry.longest_due_s(certain_s) {
+            Ok(overdue_s) => self.lag.set(f64::from(overdue_s)),
+            Err(error) => tracing::error!(%error, "colours that are overdue cannot be looked for"),
+        }
+        true
+    }
+
     /// Does one piece of the chores, after the jobs that came before it.
     fn piece(&mut self, context: &mut Context<Self>) {
         self.commit();
@@ -146,6 +168,8 @@ impl RegistrarActor {
         match catch_unwind(AssertUnwindSafe(|| self.do_piece(chore, &mut registry))) {
             Ok(Ok(true)) => self.chores.push_back(chore),
             Ok(Ok(false)) => {}
+            // Another gateway leads by now, and does them.
+            Ok(Err(RegistrarError::Registry(RegistryError::NotNow(_)))) => self.chores.clear(),
             Ok(Err(error)) => tracing::error!(%error, "{}", chore.failed()),
             Err(_) => self.rest(chore, &mut registry),
         }

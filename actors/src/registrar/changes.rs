@@ -11,11 +11,13 @@ use super::state::RegistryChange;
 use super::{AtGate, Confirmed, Form, QueryPermit, Receipt, Receipted, Registrar, RegistrarError, Taken};
 use crate::sms::ProvenPhone;
 
-/// Makes messages that a method of the registrar carries out.
+/// Makes messages that a method of the registrar carries out; `local` ones on each gateway of a fleet.
 macro_rules! changes {
+    (@is_local local) => { true };
+    (@is_local) => { false };
     ($(
         $(#[$doc:meta])*
-        $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* } -> $reply:ty = |$registrar:ident| $work:expr;
+        $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* } -> $reply:ty $(, $local:ident)? = |$registrar:ident| $work:expr;
     )+) => {$(
         $(#[$doc])*
         pub struct $name {
@@ -33,6 +35,10 @@ macro_rules! changes {
 
             fn stays(error: &RegistrarError) -> bool {
                 error.leaves_a_try()
+            }
+
+            fn is_local() -> bool {
+                changes!(@is_local $($local)?)
             }
         }
     )+};
@@ -118,10 +124,10 @@ changes! {
     ReviseCodes { now_s: u64, } -> bool = |registrar| registrar.revise_some(now_s);
 
     /// Fills the codes in memory from the registry; returns their number. Changes wait for it, so that none is overtaken.
-    LoadCodes {} -> u64 = |registrar| Ok(registrar.registry.load_codes(registrar.codes)?);
+    LoadCodes {} -> u64, local = |registrar| Ok(registrar.registry.load_codes(registrar.codes)?);
 
     /// Records a time that has certainly been reached, for the next start.
-    NoteTime { at_ms: u64, } -> () = |registrar| Ok(registrar.registry.note_ms(at_ms)?);
+    NoteTime { at_ms: u64, } -> (), local = |registrar| Ok(registrar.registry.note_ms(at_ms)?);
 }
 
 /// A change that a test makes up.

@@ -122,7 +122,10 @@ impl RegistrarHandle {
         let began = clock::now();
         loop {
             let result = self.act(change.clone()).await;
-            let in_vain = matches!(result, Err(RegistrarError::Busy | RegistrarError::Failed));
+            let in_vain = matches!(
+                result,
+                Err(RegistrarError::Busy | RegistrarError::Failed | RegistrarError::NotNow(_))
+            );
             if !in_vain || clock::since(began) >= IN_TURN {
                 return result;
             }

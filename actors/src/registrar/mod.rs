@@ -8,6 +8,7 @@ mod actor;
 mod changes;
 mod chores;
 mod counts;
+mod fleet;
 mod handle;
 mod jobs;
 mod state;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use policy::{Cause, ColourChange, SubmitError, next_colour_change};
 use registry::colours::CodeEntry;
+use registry::replication::NotNow;
 use registry::{CauseRow, DecisionRow, RegistryError, inherited};
 use runtime::clock;
 use runtime::supervisor::RestartPolicy;
@@ -30,6 +32,7 @@ pub use changes::{
     NoteSignOut, NoteTime, OpenReceipt, ReviseCodes, SignIn, StartQuery, StartQueryByReceipt, SubmitForm,
     WithdrawConsent, WithdrawPapers, WithdrawPerson,
 };
+pub use fleet::{ApplySteps, FleetPosition, TakeOffice};
 pub use handle::RegistrarHandle;
 pub use jobs::{
     AtGate, CLEARED_MAX, CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, Form, Giver,
@@ -132,6 +135,9 @@ pub enum RegistrarError {
     /// A change that panicked or whose group is not durable; or, after a panic at the wrong moment, a change that is durable.
     #[error("the change failed; look whether it was made, then try again")]
     Failed,
+    /// A gateway of a fleet that does not lead now.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
     /// An error of the registry; nothing has happened.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use policy::{Policy, PolicyInEffect};
 use protocol::CodeId;
 use registry::colours::{CodeEntry, Codes};
+use registry::replication::Applied;
 use registry::{Registry, RegistryError};
 use runtime::lock::lock;
 use tokio::sync::oneshot;
@@ -30,6 +31,11 @@ pub trait RegistryChange: Send + 'static {
 
     /// Returns true if what a refused change has written stays.
     fn stays(_error: &Self::Error) -> bool {
+        false
+    }
+
+    /// Returns true for a change that each gateway of a fleet makes by itself.
+    fn is_local() -> bool {
         false
     }
 }
@@ -61,6 +67,8 @@ pub(super) trait Job: Send {
     fn apply(&mut self, registrar: &mut Registrar<'_>) -> bool;
     /// Answers the caller: with the result if the group is durable, otherwise with the reason.
     fn answer(self: Box<Self>, group: Result<(), RegistrarError>);
+    /// Returns [`RegistryChange::is_local`].
+    fn is_local(&self) -> bool;
 }
 
 /// A [`Job`] of one kind of change.
@@ -92,6 +100,10 @@ impl<C: RegistryChange> Job for Call<C> {
         };
         // A caller that has gone needs no answer.
         let _ = caller.send(result);
+    }
+
+    fn is_local(&self) -> bool {
+        C::is_local()
     }
 }
 
@@ -138,9 +150,11 @@ impl Group {
     }
 }
 
-/// Returns what a caller is told of a group's error: a full disk, or that the change failed.
+/// Returns what a caller is told of a group's error: that the fleet takes no change now, a full disk, or that the change failed.
 fn told(error: &RegistryError) -> RegistrarError {
-    if matches!(error, RegistryError::GroupLost) || error.is_full() {
+    if let RegistryError::NotNow(refusal) = error {
+        RegistrarError::NotNow(refusal.clone())
+    } else if matches!(error, RegistryError::GroupLost) || error.is_full() {
         RegistryError::full().into()
     } else {
         RegistrarError::Failed
@@ -189,6 +203,9 @@ impl RegistrarContext {
 
     /// Does one job as a step of the group's transaction, by the policy that an earlier job of the group has put into effect, if one has.
     fn step(&self, registry: &mut Registry, mut job: Box<dyn Job>, group: &mut Group) {
+        if let Some(refusal) = registry.refusal().filter(|_| !job.is_local()) {
+            return job.answer(Err(refusal.into()));
+        }
         let policy = group.later.iter().rev().find_map(Later::policy).cloned();
         let done = registry.step::<_, Undone>("act", |registry| {
             let mut registrar = Registrar { later: Some(Vec::new()), ..self.registrar(registry) };
@@ -269,6 +286,24 @@ impl<'a> Registrar<'a> {
         if let Some(later) = &mut self.later {
             later.push(Later::Policy(Arc::new(policy)));
         }
+    }
+
+    /// Has the memory follow changes of another gateway: with the group.
+    pub(super) fn follow_applied(&mut self, applied: &Applied) -> Result<(), RegistrarError> {
+        for &(code, entry) in &applied.codes {
+            match entry {
+                Some(entry) => self.put(code, entry),
+                None => self.forget(code),
+            }
+        }
+        // Only ever withdraws more, so that it may come before the commit.
+        applied.papers.iter().for_each(|&(code, from_s)| self.codes.set_paper_from(code, from_s));
+        if applied.policy
+            && let Some(newest) = self.registry.newest_policy()?
+        {
+            self.replace_policy(super::jobs::stored(&newest.version, &newest.text)?);
+        }
+        Ok(())
     }
 
     /// Changes a code's entry in memory: at once, or with the group.

@@ -179,6 +179,10 @@ impl RegistryChange for Vouch {
         let voucher = registry.vouch(&self.seen)?;
         Ok(Some((voucher, registry.changes())))
     }
+
+    fn is_local() -> bool {
+        true
+    }
 }
 
 /// The acceptance of any punch log at the next start, with the reason.

@@ -22,6 +22,20 @@ pub(crate) const ALERTS: &[Alert] = &[
             "Nobody can apply or modify, and no colour changes: people who are due to turn green stay red. Gates go on as before.",
         )
         .doctor_fails("the registrar is not parked", RESTART),
+    page("fleet-adrift", Condition::above(metric::FLEET_ADRIFT, 0.0))
+        .held(60)
+        .says(
+            "{instance} neither leads its fleet nor follows a leader",
+            "Forms and orders are refused there, and its gates show the colours as they were. Punches and verifies go on.",
+        )
+        .overview("`changtong fleet status` names the cause"),
+    ticket("fleet-lag", Condition::above(metric::FLEET_LAG, 1_000.0))
+        .held(120)
+        .says(
+            "{instance} is {value:number} messages behind its fleet",
+            "Its gates show colours that have changed elsewhere as they were.",
+        )
+        .overview("check whether its disk is slow; a gateway that has just joined catches up by itself"),
     page("registrar-failing", Condition::failing(metric::REGISTRAR_ACTS))
         .held(120)
         .says(

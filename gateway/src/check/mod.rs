@@ -8,6 +8,7 @@ use std::path::Path;
 
 use actors::carrier::Carriers;
 use actors::sunset;
+use anyhow::Context;
 use keys::{Keys, read_secret};
 use policy::Policy;
 use registry::{PolicyRow, Registry, RegistryError};
@@ -20,7 +21,7 @@ use crate::host::vouching;
 use crate::tls::identities::Pair;
 use crate::tls::pki;
 use crate::tls::transport::{self, TlsFiles};
-use crate::{policies, telemetry};
+use crate::{member, policies, telemetry};
 
 /// A segment begins with every device's mark, and is begun anew when it is full: less would be nothing but beginnings …
 const SEGMENT_BYTES_MIN: u64 = 1024 * 1024;
@@ -48,6 +49,7 @@ pub(crate) fn faults(config: &Config) -> Vec<Fault> {
     check.log();
     check.operators();
     check.ledger();
+    check.fleet();
     check.connections();
     check.certificates();
     check.addresses();
@@ -155,6 +157,27 @@ impl Check<'_> {
         }
         if *queue_punches_max < QUEUE_PUNCHES_MIN {
             self.say("ledger.queue_punches_max", format!("it is less than {QUEUE_PUNCHES_MIN}"));
+        }
+    }
+
+    /// The section of the fleet with the files that it names, and the key. A registry of a fleet is not run without one.
+    fn fleet(&mut self) {
+        let Settings { data, keys, fleet, .. } = &self.config.settings;
+        match fleet {
+            Some(fleet) => {
+                self.must("fleet", fleet.open());
+                let key = Keys::fleet(keys).context("`changtong fleet key` makes it on the first gateway");
+                self.must("fleet", key);
+            }
+            None => {
+                let path = Settings::registry_path(data);
+                // Other faults of the registry are reported elsewhere.
+                let registry =
+                    Keys::load(keys).ok().and_then(|keys| Registry::open_to_read(&path, &keys).ok());
+                if let Some(registry) = registry.filter(|_| path.exists()) {
+                    self.must("data", member::refuse_alone(&registry));
+                }
+            }
         }
     }
 

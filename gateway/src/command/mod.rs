@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Makes, rotates and lists secret keys.
     #[command(subcommand)]
     Keys(setup::keys::Command),
+    /// Shows where this gateway stands among several of one city, and makes the key that they share.
+    #[command(subcommand)]
+    Fleet(setup::fleet::Command),
     /// Makes the authority that devices and the gateway know each other by, and the gateway's certificate.
     #[command(subcommand)]
     Authority(setup::authority::Command),
@@ -108,6 +111,7 @@ impl Command {
             Self::Ledger(command) => command.run(),
             Self::Holders(command) => command.run(),
             Self::Keys(command) => command.run(),
+            Self::Fleet(command) => command.run(),
             Self::Authority(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Operator(command) => command.run(),

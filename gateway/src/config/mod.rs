@@ -2,6 +2,7 @@
 //! error, and everything that is wrong is named at once, with its line. `check-config` reads it the same way.
 
 mod carriers;
+mod fleet;
 mod fronts;
 pub(crate) mod named;
 mod operators;
@@ -18,6 +19,7 @@ use anyhow::Context;
 use registry::CONSENT_DAYS;
 
 pub(crate) use carriers::{Carrier, read, secret};
+pub(crate) use fleet::Fleet;
 pub(crate) use fronts::{CONNECTIONS, CONNECTIONS_MAX, FRONTS_MAX, Fronts};
 pub(crate) use operators::Operators;
 pub(crate) use pages::Pages;
@@ -98,6 +100,7 @@ fn read_settings(mut root: Table<'_, '_>) -> Option<Settings> {
     let carriers = root.sections("carrier").into_iter().filter_map(Carrier::read).collect();
     let sms = root.optional_section("sms").and_then(Service::read);
     let pages = root.optional_section("pages").and_then(Pages::read);
+    let fleet = root.optional_section("fleet").map(Fleet::read);
     root.end();
     let (quic, (enrol, authority)) = (quic?, enrol?);
     Some(Settings {
@@ -121,6 +124,7 @@ fn read_settings(mut root: Table<'_, '_>) -> Option<Settings> {
         operators,
         carriers,
         sms: sms.map_or(Sms::Off, Sms::Service),
+        fleet: fleet.flatten(),
     })
 }
 

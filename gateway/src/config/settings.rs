@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keys::Keys;
 use ledger::LedgerConfig;
 
-use super::{Carrier, Fronts, Operators, Pages, Sms};
+use super::{Carrier, Fleet, Fronts, Operators, Pages, Sms};
 
 /// The places of things and their names.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) carriers: Vec<Carrier>,
     /// The way of codes to phones.
     pub(crate) sms: Sms,
+    /// Other gateways of the same city; `None` for a gateway that is alone.
+    pub(crate) fleet: Option<Fleet>,
 }
 
 impl Settings {

@@ -181,6 +181,7 @@ impl Dev {
             operators: config::Operators::default(),
             carriers: Vec::new(),
             sms: config::Sms::Development(DevelopmentSms::new(screen::show_sms)),
+            fleet: None,
         }
     }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use fleet::Standing;
 use registry::audit::Growth;
 use registry::operator::{Order, Signature};
 use registry::{AuditReport, ConsentReport, OrderReport};
@@ -44,6 +45,8 @@ pub(crate) enum Act {
     Vitals,
     /// The state of the running process, in one answer.
     Status,
+    /// The standing of the running process in its fleet.
+    Fleet,
     /// An act of a citizen at the counter, who has their phone with them.
     Counter(CounterAct),
     /// Any other act: an order that operators have signed.
@@ -67,6 +70,7 @@ pub(crate) enum Done {
         metrics: String,
     },
     Status(Box<Status>),
+    Fleet(Standing),
     Counter(Answered),
     Refused(String),
     /// The progress of a long act; more answers follow.
@@ -102,6 +106,11 @@ pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut d
             let devices = Devices { connected: admin.fleet.connected(), enrolled };
             Ok(Done::Status(Box::new(running.vitals.status(devices))))
         }),
+        Act::Fleet => admin.running().and_then(|running| {
+            let stands = running.stands.as_ref();
+            let stands = stands.context("this gateway is in no fleet: its configuration has no [fleet]")?;
+            Ok(Done::Fleet(stands()))
+        }),
         Act::Counter(act) => match admin.running.as_ref().and_then(|running| running.counter.as_ref()) {
             Some(counter) => counter.perform(act).map(Done::Counter),
             None => Err(anyhow::anyhow!("the counter needs a running gateway with a message service")),
@@ -112,7 +121,9 @@ pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut d
         }
     };
     match &done {
-        Ok(Done::Vitals { .. } | Done::Status(_) | Done::Gateway(_)) => tracing::debug!(uid, ?act, "admin"),
+        Ok(Done::Vitals { .. } | Done::Status(_) | Done::Fleet(_) | Done::Gateway(_)) => {
+            tracing::debug!(uid, ?act, "admin")
+        }
         Ok(_) => tracing::info!(uid, ?act, "admin"),
         Err(error) => tracing::warn!(uid, ?act, %error, "admin: refused"),
     }

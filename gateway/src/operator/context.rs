@@ -22,6 +22,7 @@ use super::homes::{self, Home};
 use super::vitals::Vitals;
 use crate::config::Settings;
 use crate::fleet::Fleet;
+use crate::member::Stands;
 use crate::reload::Reload;
 
 /// The context of operators' acts: the registry and what follows it, and the gateway around it if one runs.
@@ -63,6 +64,8 @@ pub(crate) struct Running {
     pub(crate) reload: Arc<Reload>,
     /// The process's knowledge of itself.
     pub(crate) vitals: Vitals,
+    /// Tells where this gateway stands in its fleet; `None` without one.
+    pub(crate) stands: Option<Stands>,
 }
 
 /// The place where a device takes its token: the gateway's address, and the file with the authority that vouches for it.
@@ -77,9 +80,10 @@ impl OperatorContext {
     pub(crate) fn offline(
         data: &Path,
         keys_directory: &Path,
-        registry: Registry,
+        mut registry: Registry,
         keys: Keys,
     ) -> anyhow::Result<Self> {
+        registry.rest()?;
         let (reader, codes) = (registry.reader()?, Codes::new(0));
         Ok(Self {
             registrar: RegistrarHandle::without_gateway(registry, codes.clone()),

@@ -61,7 +61,7 @@ pub(crate) struct Portal {
     pub(crate) registrar: RegistrarHandle,
     pub(crate) queries: Queries,
     pub(crate) sms: Sms,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) codes: Codes,
     pub(crate) keys: Arc<Keys>,
     pub(crate) policy: PolicyInEffect,
@@ -103,7 +103,7 @@ impl Portal {
             services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
         let (sessions, staff) =
-            (Sessions::new(&keys), staff::Staff::new(&keys, (&codes, &policy), registry)?);
+            (Arc::new(Sessions::new(&keys)), staff::Staff::new(&keys, (&codes, &policy), registry)?);
         sessions.load(registry)?;
         let readers = Mutex::new(readers);
         let travels = Travels::default();
@@ -149,12 +149,18 @@ impl Portal {
 pub(crate) struct Pages {
     stop: watch::Sender<bool>,
     front: ArbiterThread,
+    sessions: Arc<Sessions>,
 }
 
 impl Pages {
     /// The handle that the watchdog pings.
     pub(crate) fn pulse(&self) -> Pulse {
         self.front.pulse()
+    }
+
+    /// The citizens' sessions, whose sign-outs on other gateways are noted here.
+    pub(crate) fn sessions(&self) -> Arc<Sessions> {
+        Arc::clone(&self.sessions)
     }
 
     /// Lets requests under way come to their end, and ends the thread.
@@ -183,6 +189,7 @@ pub(crate) fn start(
     let tls = certificate
         .map(|shown| rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown));
     let proxies = portal.shares.proxies().to_vec();
+    let sessions = Arc::clone(&portal.sessions);
     let portal = web::Data::new(portal);
     let (stop, stopped) = watch::channel(false);
     let front = arbiter::spawn("pages", move || async move {
@@ -208,5 +215,5 @@ pub(crate) fn start(
         }
         writers.end().await;
     })?;
-    Ok(Pages { stop, front })
+    Ok(Pages { stop, front, sessions })
 }

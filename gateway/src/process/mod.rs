@@ -135,7 +135,9 @@ fn run_here(
     metrics::gauge!(metric::TEST_GATEWAY).set(f64::from(u8::from(settings.test)));
     let stores = vouching::before(settings)?;
     let mut registry = Registry::open(&stores.registry, &keys)?;
-    if settings.pages.is_some() {
+    // A member's come with the fleet's changes.
+    let founds = settings.fleet.is_some() && registry.position()? == 0;
+    if founds || settings.pages.is_some() && settings.fleet.is_none() {
         registry.add_portals()?;
     }
     let wall_clock = WallClock::watch(&Settings::ledger_path(&settings.data), &registry)?;

@@ -27,6 +27,7 @@ use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::host::readiness::Readiness;
 use crate::host::wall_clock;
+use crate::member::{self, Stands};
 use crate::operator::alarms;
 use crate::operator::counter::Counter;
 use crate::operator::{EnrolsAt, OperatorContext, Running, Vitals, homes};
@@ -47,6 +48,8 @@ pub(crate) struct Gateway {
     reload: Arc<Reload>,
     at_signal: AtSignal,
     pages: Option<Pages>,
+    /// `None` without a fleet.
+    members: Option<fleet::Running>,
 }
 
 /// The parts that a gateway starts with, each opened or bound already.
@@ -69,9 +72,10 @@ pub(crate) struct Start<'a> {
 
 impl Gateway {
     pub(crate) fn start(start: Start<'_>) -> anyhow::Result<Self> {
-        let Start { settings, behind, keys, registry, sockets, pages, ledger, .. } = start;
+        let Start { settings, behind, keys, mut registry, sockets, pages, ledger, .. } = start;
         let Start { readiness, http, enrols_at, vitals, .. } = start;
         let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
+        let part = member::join(settings, keys, &mut registry)?;
         let (fleet, place_kinds, regions) = known(&registry)?;
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
@@ -118,7 +122,10 @@ impl Gateway {
         let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
+        let members = member::start(part, &admin, pages.as_ref().map(Pages::sessions))?;
+        reload.watch(members.as_ref().map(fleet::Running::pulse));
         let running = Running {
+            stands: members.as_ref().map(|members| Arc::new(members.standing()) as Stands),
             policy: operators_policy,
             counter,
             enrols_at,
@@ -137,6 +144,7 @@ impl Gateway {
             reload,
             at_signal,
             pages,
+            members,
         })
     }
 
@@ -194,7 +202,7 @@ impl Gateway {
             }
         }
         retiring.into_iter().for_each(reload::join);
-        RunningRegistrar { handle: self.admin.registrar, thread: self.registrar }
+        RunningRegistrar { handle: self.admin.registrar, thread: self.registrar, members: self.members }
     }
 }
 
@@ -202,6 +210,7 @@ impl Gateway {
 pub(crate) struct RunningRegistrar {
     handle: RegistrarHandle,
     thread: HostedThread,
+    members: Option<fleet::Running>,
 }
 
 impl RunningRegistrar {
@@ -210,6 +219,10 @@ impl RunningRegistrar {
         wall_clock::note(&self.handle);
         if let Err(error) = self.thread.stop() {
             tracing::error!(error, "the registrar ended badly");
+        }
+        // After the registrar's last changes; another gateway leads from now on.
+        if let Some(Err(error)) = self.members.map(fleet::Running::stop) {
+            tracing::error!(error, "the fleet's thread ended badly");
         }
     }
 }

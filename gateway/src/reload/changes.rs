@@ -10,7 +10,7 @@ use registry::PolicyRow;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
-use crate::config::{Lines, Pages, Sms};
+use crate::config::{Fleet, Lines, Pages, Sms};
 use crate::policies;
 use crate::tls::identities::Files;
 
@@ -68,6 +68,7 @@ pub(super) fn take(runs: &Settings, read: Settings, at: &At, told: &mut Reloaded
         operators,
         carriers,
         sms,
+        fleet,
     } = read;
     told.waits(at, "test", test, runs.test);
     told.waits(at, "data", data.display(), runs.data.display());
@@ -80,6 +81,8 @@ pub(super) fn take(runs: &Settings, read: Settings, at: &At, told: &mut Reloaded
     told.waits(at, "ledger.segment_bytes_max", segment_bytes_max, runs.segment_bytes_max);
     told.waits(at, "ledger.queue_punches_max", queue_punches_max, runs.queue_punches_max);
     told.waits(at, "operators", operators, &runs.operators);
+    let fleet_of = |fleet: Option<&Fleet>| fleet.map_or("no fleet".to_owned(), ToString::to_string);
+    told.waits(at, "fleet", fleet_of(fleet.as_ref()), fleet_of(runs.fleet.as_ref()));
     let pages = take_pages(runs.pages.as_ref(), pages, at, told);
     let sms = match (&runs.sms, sms) {
         (Sms::Service(_), read @ Sms::Service(_)) => read,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use protocol::metric::{self, Kind};
 use tests::repository::{dependencies, files, files_ending, read, read_toml};
 
-const CRATES: [&str; 15] = [
+const CRATES: [&str; 16] = [
     "protocol",
     "actors/keys",
     "actors/runtime",
@@ -20,6 +20,7 @@ const CRATES: [&str; 15] = [
     "actors/ledger",
     "actors/registry",
     "actors/simulator",
+    "actors/fleet",
     "actors",
     "gateway",
     "loadtest/device",
@@ -79,9 +80,11 @@ fn crates_know_only_whom_they_may() {
         ("actors/ledger", &["protocol", "keys", "runtime"]),
         ("actors/registry", &["protocol", "keys", "runtime", "policy"]),
         ("actors/simulator", &["protocol", "keys", "runtime", "policy", "registry"]),
+        // Its tests replicate between registrars.
+        ("actors/fleet", &["protocol", "keys", "runtime", "registry", "actors", "policy"]),
         ("actors", &below_actors),
         // Its model test drives the load test's device.
-        ("gateway", &[&actors[..], &["protocol", "alerts", "device"]].concat()),
+        ("gateway", &[&actors[..], &["protocol", "alerts", "device", "fleet"]].concat()),
         ("loadtest/device", &["protocol"]),
         ("loadtest/bench", &["protocol", "device"]),
         ("loadtest", &["protocol", "device", "bench"]),
@@ -111,13 +114,13 @@ fn packages_stay_where_they_belong() {
         ("actix-rt", &["actors", "actors/runtime", "actors/simulator", "gateway"]),
         ("actix-web", &["actors/runtime", "actors/simulator", "gateway"]),
         ("dashmap", &["actors/registry", "actors", "gateway"]),
-        ("bincode", &["protocol"]),
+        ("bincode", &["protocol", "actors/registry", "actors/fleet"]),
         ("rusqlite", &["actors/registry", "actors"]),
         ("sqlx", &["actors/registry"]),
         ("diesel", &["actors/registry"]),
         ("redb", &["actors/registry"]),
         ("redis", &["loadtest/bench"]),
-        ("async-nats", &["loadtest/bench"]),
+        ("async-nats", &["actors/fleet", "loadtest/bench"]),
         ("tokio-postgres", &["loadtest/bench"]),
     ];
     let mut findings = Vec::new();

@@ -213,7 +213,10 @@ impl Registry {
         let checkpoint = signed.ok_or(RegistryError::Damaged { what: "signing key" })?;
         let sql = "INSERT INTO checkpoints (size, root, at_s, signature) VALUES (?1, ?2, ?3, ?4)";
         let Checkpoint { size, root, at_s, signature, orders: _ } = &checkpoint;
-        self.connection.execute(sql, params![*size as i64, root, *at_s as i64, signature])?;
+        let row = params![*size as i64, root, *at_s as i64, signature];
+        self.transaction::<_, RegistryError>(|registry| {
+            Ok(registry.connection.execute(sql, row).map(drop)?)
+        })?;
         tracing::info!(size, root, at_s, signature, "decisions are signed");
         Ok(checkpoint)
     }

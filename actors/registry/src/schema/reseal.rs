@@ -79,9 +79,9 @@ impl Registry {
         Ok(self.sealer.has_old_people())
     }
 
-    fn forget_cursor_at_end(&self) -> Result<(), RegistryError> {
-        self.connection.execute("DELETE FROM meta WHERE name = ?1 AND value = ''", [CURSOR])?;
-        Ok(())
+    fn forget_cursor_at_end(&mut self) -> Result<(), RegistryError> {
+        let sql = "DELETE FROM meta WHERE name = ?1 AND value = ''";
+        self.transaction(|registry| Ok(registry.connection.execute(sql, [CURSOR]).map(drop)?))
     }
 
     fn people_after(&self, id: i64) -> Result<Vec<(i64, i64, Vec<u8>)>, RegistryError> {

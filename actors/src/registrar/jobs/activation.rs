@@ -61,7 +61,7 @@ impl Registrar<'_> {
 }
 
 /// Parses a policy of the registry.
-fn stored(version: &str, text: &str) -> Result<Policy, RegistryError> {
+pub(in crate::registrar) fn stored(version: &str, text: &str) -> Result<Policy, RegistryError> {
     let name = format!("policy {version} in the registry");
     let damaged = |_: PolicyError| RegistryError::Damaged { what: "policy" };
     Policy::parse(text, Path::new(&name)).map_err(damaged)

@@ -85,6 +85,19 @@ fn registrar(dashboard: Dashboard) -> Dashboard {
             lines("Acts in a group", Unit::Count, "registrar-failing")
                 .about("Acts that one sync of the registry made durable, on average.")
                 .show("mean", mean(&of(metric::REGISTRAR_GROUP_ACTS))),
+            lines("Behind the fleet", Unit::Count, "fleet-lag")
+                .about("Messages of the fleet's stream that a gateway has not applied.")
+                .show("{{instance}}", gauge(of(metric::FLEET_LAG)).max_by("instance")),
+            lines("Position in the fleet", Unit::Count, "fleet-lag")
+                .about("Position in the fleet's stream up to which a gateway has everything.")
+                .show("{{instance}}", gauge(of(metric::FLEET_POSITION)).max_by("instance")),
+            stat("Leads the fleet", Unit::Count, "fleet-adrift")
+                .about("Gateways that lead. In a fleet it is one.")
+                .show("leaders", gauge(of(metric::FLEET_LEADS)).sum()),
+            stat("Adrift", Unit::Count, "fleet-adrift")
+                .about("Gateways of a fleet that neither lead nor follow.")
+                .ill_from(1.0)
+                .show("adrift", gauge(of(metric::FLEET_ADRIFT)).sum()),
             lines("Time of a group", Unit::Seconds, "registrar-failing")
                 .about("From a group's first step until it is durable.")
                 .show("p50", quantile(0.5, &of(metric::REGISTRAR_COMMIT_SECONDS)))

@@ -3,5 +3,6 @@
 pub(super) mod authority;
 pub(super) mod carrier;
 pub(super) mod check;
+pub(super) mod fleet;
 pub(super) mod keys;
 pub(super) mod new_config;

@@ -152,7 +152,7 @@ pub(super) fn busy(visitor: &Visitor) -> Error {
 pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> Error {
     let (status, key) = match error {
         RegistrarError::NotProven => return visitor.sign_in_first("/code"),
-        RegistrarError::Busy => return busy(visitor),
+        RegistrarError::Busy | RegistrarError::NotNow(_) => return busy(visitor),
         RegistrarError::HasWards => (StatusCode::UNPROCESSABLE_ENTITY, "card-has-wards"),
         RegistrarError::Appeal(_) => (StatusCode::UNPROCESSABLE_ENTITY, "why-no-appeal"),
         RegistrarError::NotYours => (StatusCode::FORBIDDEN, "card-not-yours"),

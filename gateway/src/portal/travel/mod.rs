@@ -308,7 +308,7 @@ impl Pressed {
         let consent = who.portal.registrar.act(GiveConsent { proven, agreed, now_s });
         consent.await.map(Some).map_err(|error| {
             tracing::warn!(%error, "a consent was not recorded");
-            let is_busy = matches!(error, RegistrarError::Busy);
+            let is_busy = matches!(error, RegistrarError::Busy | RegistrarError::NotNow(_));
             State::Failed(if is_busy { QueryError::Busy } else { QueryError::Failed })
         })
     }

@@ -5,4 +5,5 @@ mod damage;
 mod disk_full;
 mod drain;
 mod kill;
+mod members;
 mod overload;

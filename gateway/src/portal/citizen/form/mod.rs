@@ -229,6 +229,7 @@ pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
         RegistrarError::Person(_) => ("", "form-person"),
         RegistrarError::Busy
         | RegistrarError::Failed
+        | RegistrarError::NotNow(_)
         | RegistrarError::Registry(_)
         | RegistrarError::Cause(_)
         | RegistrarError::PolicyVersion { .. }

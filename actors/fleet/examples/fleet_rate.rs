@@ -1,0 +1,192 @@
+//! Applications a second that are durable with a fleet's stream and without one, and changes a second that a follower applies:
+//! `cargo run --release -p fleet --example fleet_rate -- SERVER APPLICATIONS CALLERS`, where SERVER is a `nats-server` with an empty
+//! JetStream, such as nats://127.0.0.1:4222.
+
+#![allow(clippy::print_stdout, reason = "this is what the example is for")]
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actors::registrar::{
+    ApplySteps, FleetPosition, Form, LoadCodes, RegistrarConfig, RegistrarHandle, SubmitForm, TakeOffice,
+};
+use actors::sms::{Asker, ProvenPhone, SessionId, SmsCodes, SmsLimits};
+use fleet::{Answer, Fleet, FleetConfig, Member, Running, Trouble};
+use keys::Keys;
+use policy::{Policy, PolicyInEffect};
+use registry::colours::Codes;
+use registry::replication::Step;
+use registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
+use runtime::clock;
+use runtime::host::HostedThread;
+
+/// The applications of one caller: each is a group of its own.
+const ONE_BY_ONE: u32 = 500;
+
+/// The gateway's registrar, and the number of rows that it has applied.
+struct Followed(RegistrarHandle, Arc<AtomicU64>);
+
+impl Member for Followed {
+    fn position(&self) -> Answer<u64> {
+        let registrar = self.0.clone();
+        Box::pin(async move { registrar.act(FleetPosition).await.map_err(trouble) })
+    }
+
+    fn apply(&self, steps: Vec<Step>) -> Answer<()> {
+        let (registrar, rows) = (self.0.clone(), Arc::clone(&self.1));
+        Box::pin(async move {
+            let applied = registrar.act(ApplySteps(steps)).await.map_err(trouble)?;
+            rows.fetch_add(applied.rows, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    fn take_office(&self) -> Answer<()> {
+        let registrar = self.0.clone();
+        Box::pin(async move { registrar.act(TakeOffice).await.map_err(trouble) })
+    }
+}
+
+fn trouble(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Gateway(error.to_string())
+}
+
+struct Gateway {
+    registrar: RegistrarHandle,
+    thread: HostedThread,
+    running: Option<Running>,
+    keys: Keys,
+}
+
+/// Starts a registrar, in a fleet or not.
+fn start(directory: &Path, name: &str, server: Option<&str>) -> (Gateway, Arc<AtomicU64>) {
+    let applied = Arc::default();
+    let path = directory.join("keys");
+    let keys = Keys::load(&path).expect("keys");
+    let mut registry = Registry::open(&directory.join(format!("{name}.db")), &keys).expect("a registry");
+    let part = server.map(|server| {
+        let config = FleetConfig {
+            name: name.to_owned(),
+            address: name.to_owned(),
+            servers: vec![server.to_owned()],
+            replicas: 1,
+            user: None,
+            authority: None,
+            certificate: None,
+        };
+        Fleet::new(config, Keys::fleet(&path).expect("the fleet's key"), keys.ids())
+    });
+    if let Some(part) = &part {
+        registry.replicate_by(part.outbox()).expect("a member");
+    }
+    let (codes, policy) = (Codes::new(0), PolicyInEffect::new(Policy::development()));
+    let config =
+        RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
+    let (registrar, thread) = RegistrarHandle::start(registry, codes, policy, config).expect("a thread");
+    registrar.act_blocking(LoadCodes {}).expect("an empty registry");
+    let running = part.map(|part| {
+        part.start(Arc::new(Followed(registrar.clone(), Arc::clone(&applied)))).expect("a thread")
+    });
+    (Gateway { registrar, thread, running, keys }, applied)
+}
+
+impl Gateway {
+    fn wait(&self, until: impl Fn(&fleet::Standing) -> bool) {
+        let standing = self.running.as_ref().expect("in a fleet").standing();
+        while !until(&standing()) {
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    fn stop(self) {
+        self.thread.stop().expect("ends well");
+        if let Some(running) = self.running {
+            running.stop().expect("ends well");
+        }
+    }
+}
+
+/// Proves a phone as a citizen does: a code is sent to the made-up number, and typed.
+fn prove(codes: &mut SmsCodes, phone: &Phone, n: u32, now_s: u64) -> ProvenPhone {
+    let asker = Asker { session: SessionId([7; 16]), client: n.to_be_bytes().into(), known: true };
+    let sent = codes.request(asker, phone, u64::from(n), now_s).expect("sent");
+    codes.check(asker, phone, sent.digits(), now_s).expect("the right code")
+}
+
+fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
+    let document = DocumentNumber::parse(DocumentKind::Passport, &format!("MADEUP{n}")).expect("a passport");
+    let phone = Phone::parse(&format!("163{n:08}")).expect("a made-up number");
+    let proven = prove(codes, &phone, n, now_s);
+    let (name, district) = ("Made Up".to_owned(), "360102".to_owned());
+    let person = Person { name, document, phone, district, community: String::new() };
+    let declared = Some(n.is_multiple_of(100));
+    Form { person, declared, consent: None, proven, guardian: None, along: false }
+}
+
+/// Has callers apply; returns applications a second.
+fn apply(gateway: &Gateway, people: Range<u32>, callers: u32) -> f64 {
+    let number = people.len() as f64;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let sms = Arc::new(Mutex::new(SmsCodes::new(&gateway.keys, SmsLimits::default())));
+    let begun = clock::now();
+    runtime.block_on(async {
+        let caller = |caller: u32| {
+            let (registrar, sms, mine) =
+                (gateway.registrar.clone(), Arc::clone(&sms), people.clone().skip(caller as usize));
+            tokio::spawn(async move {
+                for n in mine.step_by(callers as usize) {
+                    let now_s = clock::now_s();
+                    let form = form(n, &mut sms.lock().expect("no panic"), now_s);
+                    registrar.act(SubmitForm { form, now_s }).await.expect("taken");
+                }
+            })
+        };
+        let tasks: Vec<_> = (0..callers).map(caller).collect();
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+    });
+    number / clock::since(begun).as_secs_f64()
+}
+
+fn main() {
+    let argument = |at| std::env::args().nth(at);
+    let server = argument(1).expect("the address of a nats-server with an empty JetStream");
+    let number = |at, otherwise| argument(at).map_or(otherwise, |text| text.parse().expect("a number"));
+    let (applications, callers) = (number(2, 20_000), number(3, 256));
+    // Beside the program: a temporary directory may be in memory, where a sync costs nothing.
+    let beside = std::env::current_exe().expect("a program has a place");
+    let directory = tempfile::tempdir_in(beside.parent().expect("in a directory")).expect("a directory");
+    let keys = directory.path().join("keys");
+    Keys::init(&keys).expect("keys");
+    Keys::make_fleet(&keys).expect("a key");
+
+    let (alone, _) = start(directory.path(), "alone", None);
+    println!("alone:  {:.0} applications/s, {callers} callers", apply(&alone, 0..applications, callers));
+    println!("alone:  {:.0} groups/s, one caller", apply(&alone, applications..applications + ONE_BY_ONE, 1));
+    alone.stop();
+    let (leader, _) = start(directory.path(), "leader", Some(&server));
+    leader.wait(|standing| standing.leads && standing.position > 0);
+    println!("leader: {:.0} applications/s, {callers} callers", apply(&leader, 0..applications, callers));
+    println!(
+        "leader: {:.0} groups/s, one caller",
+        apply(&leader, applications..applications + ONE_BY_ONE, 1)
+    );
+
+    let begun = clock::now();
+    let (follower, applied) = start(directory.path(), "follower", Some(&server));
+    follower.wait(|standing| standing.connected && standing.position > 1 && standing.lag() == 0);
+    let seconds = clock::since(begun).as_secs_f64();
+    let rows = applied.load(Ordering::Relaxed);
+    println!("follower: {rows} changed rows in {seconds:.1} s, {:.0}/s", rows as f64 / seconds);
+    let digest = |name: &str, keys: &Keys| {
+        let registry = Registry::open_to_read(&directory.path().join(name), keys).expect("a registry");
+        registry.shared_digest().expect("read")
+    };
+    assert_eq!(digest("leader.db", &leader.keys), digest("follower.db", &follower.keys));
+    follower.stop();
+    leader.stop();
+}

@@ -1,0 +1,7 @@
+//! Gateways of a fleet over a real `nats-server`, each with its registry and registrar; the network between them can be held up.
+
+mod broker;
+mod envelope;
+mod faults;
+mod following;
+mod gateway;
