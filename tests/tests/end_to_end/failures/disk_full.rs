@@ -41,7 +41,17 @@ fn wait_for_punches(city: &City) {
 fn fill(city: &City, small: &SmallDisk) {
     wait_for_punches(city);
     small.fill();
-    wait_for("Busy", || (city.metric("changtong_shed_total", "ledger") > 100.0).then_some(()));
+    // A batch of many devices is refused first; single ones still fit into the room that the log has set aside.
+    let shed = || city.metric("changtong_shed_total", "ledger");
+    let mut before = (shed(), punches(city));
+    wait_for("no punch fits any more", || {
+        let now = (shed(), punches(city));
+        if now.0 <= before.0 + 100.0 {
+            return None;
+        }
+        let earlier = std::mem::replace(&mut before, now);
+        (earlier.1 == now.1).then_some(())
+    });
     wait_for("a gauge", || (city.metric("changtong_ledger_full", "") > 0.0).then_some(()));
 }
 
