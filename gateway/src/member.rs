@@ -6,18 +6,15 @@ use std::sync::Arc;
 use actors::judge::PlaceKinds;
 use actors::registrar::{ApplySteps, FleetPosition, RegistrarError, TakeOffice};
 use actors::session::Sessions;
-use anyhow::bail;
-use fleet::{Answer, Member, Running, Standing, Trouble};
+use fleet::{Answer, Member, Running, Trouble};
 use keys::Keys;
 use protocol::{DeviceId, PlaceId};
 use registry::Registry;
 use registry::replication::{Applied, Step};
 
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::operator::OperatorContext;
-
-/// Tells where this gateway stands in its fleet.
-pub(crate) type Stands = Arc<dyn Fn() -> Standing + Send + Sync>;
+use crate::reload::Reload;
 
 /// Makes the registry a member of the fleet, if the settings name one; from then on it changes only with the fleet.
 ///
@@ -29,7 +26,7 @@ pub(crate) fn join(
     registry: &mut Registry,
 ) -> anyhow::Result<Option<fleet::Fleet>> {
     let Some(config) = &settings.fleet else {
-        refuse_alone(registry)?;
+        config::Fleet::refuse_alone(registry)?;
         return Ok(None);
     };
     let part = fleet::Fleet::new(config.open()?, Keys::fleet(&settings.keys)?, keys.ids());
@@ -37,25 +34,17 @@ pub(crate) fn join(
     Ok(Some(part))
 }
 
-/// Refuses to run a member's registry without its fleet: what it would write, no other gateway would have.
-pub(crate) fn refuse_alone(registry: &Registry) -> anyhow::Result<()> {
-    if registry.position()? > 0 {
-        bail!(
-            "this registry belongs to a fleet, and the configuration has no [fleet]: put the section back; without it this gateway would \
-             write what no other one has"
-        );
-    }
-    Ok(())
-}
-
-/// Starts the fleet's thread. `sessions` are those of the pages, if there are any.
+/// Starts the fleet's thread, which the watchdog watches. `sessions` are those of the pages, if there are any.
 pub(crate) fn start(
     part: Option<fleet::Fleet>,
     context: &OperatorContext,
     sessions: Option<Arc<Sessions>>,
+    reload: &Reload,
 ) -> std::io::Result<Option<Running>> {
     let gateway = || Arc::new(Gateway(Arc::new(Parts { context: context.clone(), sessions })));
-    part.map(|part| part.start(gateway())).transpose()
+    let running = part.map(|part| part.start(gateway())).transpose()?;
+    reload.watch(running.as_ref().map(Running::pulse));
+    Ok(running)
 }
 
 struct Parts {

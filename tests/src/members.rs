@@ -119,10 +119,7 @@ impl Member {
         let status = self.status().expect("it runs");
         let text = std::fs::read_to_string(&self.devices).expect("the city's devices");
         let mut fleet: Value = serde_json::from_str(&text).expect("JSON");
-        fleet["quic"] = match &fleet["quic"] {
-            Value::Array(_) => vec![status["listens"]["quic"].clone()].into(),
-            _ => status["listens"]["quic"].clone(),
-        };
+        fleet["quic"] = vec![status["listens"]["quic"].clone()].into();
         fleet["enrol"] = status["listens"]["enrol"].clone();
         let path = self.root.join("fleet.json");
         std::fs::write(&path, fleet.to_string()).expect("written");

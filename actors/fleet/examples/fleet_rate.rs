@@ -25,6 +25,8 @@ use runtime::host::HostedThread;
 
 /// The applications of one caller: each is a group of its own.
 const ONE_BY_ONE: u32 = 500;
+/// Rounds in which both take turns: the disk and the other processes change between them.
+const ROUNDS: u32 = 3;
 
 /// The gateway's registrar, and the number of rows that it has applied.
 struct Followed(RegistrarHandle, Arc<AtomicU64>);
@@ -165,16 +167,20 @@ fn main() {
     Keys::make_fleet(&keys).expect("a key");
 
     let (alone, _) = start(directory.path(), "alone", None);
-    println!("alone:  {:.0} applications/s, {callers} callers", apply(&alone, 0..applications, callers));
-    println!("alone:  {:.0} groups/s, one caller", apply(&alone, applications..applications + ONE_BY_ONE, 1));
-    alone.stop();
     let (leader, _) = start(directory.path(), "leader", Some(&server));
     leader.wait(|standing| standing.leads && standing.position > 0);
-    println!("leader: {:.0} applications/s, {callers} callers", apply(&leader, 0..applications, callers));
-    println!(
-        "leader: {:.0} groups/s, one caller",
-        apply(&leader, applications..applications + ONE_BY_ONE, 1)
-    );
+    let mut from = 0;
+    for round in 1..=ROUNDS {
+        for (name, gateway) in [("alone ", &alone), ("leader", &leader)] {
+            let grouped = apply(gateway, from..from + applications, callers);
+            let single = apply(gateway, from + applications..from + applications + ONE_BY_ONE, 1);
+            println!(
+                "{round} {name}: {grouped:.0} applications/s by {callers} callers, {single:.0} groups/s by one"
+            );
+        }
+        from += applications + ONE_BY_ONE;
+    }
+    alone.stop();
 
     let begun = clock::now();
     let (follower, applied) = start(directory.path(), "follower", Some(&server));

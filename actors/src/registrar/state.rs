@@ -3,10 +3,11 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use policy::{Policy, PolicyInEffect};
+use policy::{Policy, PolicyError, PolicyInEffect};
 use protocol::CodeId;
 use registry::colours::{CodeEntry, Codes};
 use registry::replication::Applied;
@@ -301,7 +302,7 @@ impl<'a> Registrar<'a> {
         if applied.policy
             && let Some(newest) = self.registry.newest_policy()?
         {
-            self.replace_policy(super::jobs::stored(&newest.version, &newest.text)?);
+            self.replace_policy(stored(&newest.version, &newest.text)?);
         }
         Ok(())
     }
@@ -332,4 +333,11 @@ impl<'a> Registrar<'a> {
         let (causes, decisions) = (self.registry.causes(code)?, self.registry.decisions(code)?);
         Ok(Some(Why { entry, causes, decisions }))
     }
+}
+
+/// Parses a policy of the registry.
+pub(super) fn stored(version: &str, text: &str) -> Result<Policy, RegistryError> {
+    let name = format!("policy {version} in the registry");
+    let damaged = |_: PolicyError| RegistryError::Damaged { what: "policy" };
+    Policy::parse(text, Path::new(&name)).map_err(damaged)
 }

@@ -15,13 +15,15 @@ use registry::{PolicyRow, Registry, RegistryError};
 use rustix::fs::{Access, access};
 
 use crate::config::Settings;
-use crate::config::{CONNECTIONS_MAX, Carrier, Config, Fault, Refused, Sms, at_of, read, read_file, secret};
+use crate::config::{
+    CONNECTIONS_MAX, Carrier, Config, Fault, Fleet, Refused, Sms, at_of, read, read_file, secret,
+};
 use crate::host::owner::User;
 use crate::host::vouching;
 use crate::tls::identities::Pair;
 use crate::tls::pki;
 use crate::tls::transport::{self, TlsFiles};
-use crate::{member, policies, telemetry};
+use crate::{policies, telemetry};
 
 /// A segment begins with every device's mark, and is begun anew when it is full: less would be nothing but beginnings …
 const SEGMENT_BYTES_MIN: u64 = 1024 * 1024;
@@ -175,7 +177,7 @@ impl Check<'_> {
                 let registry =
                     Keys::load(keys).ok().and_then(|keys| Registry::open_to_read(&path, &keys).ok());
                 if let Some(registry) = registry.filter(|_| path.exists()) {
-                    self.must("data", member::refuse_alone(&registry));
+                    self.must("data", Fleet::refuse_alone(&registry));
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use fleet::FleetConfig;
+use registry::Registry;
 
 use super::carriers::read;
 use super::reader::Table;
@@ -47,6 +48,17 @@ impl Fleet {
         table.end();
         let (name, address, servers) = (name?, address?, servers?);
         Some(Self { name, address, servers, replicas, user, password, authority, certificate, key })
+    }
+
+    /// Refuses to run a member's registry without the section: what it would write, no other gateway would have.
+    pub(crate) fn refuse_alone(registry: &Registry) -> anyhow::Result<()> {
+        if registry.position()? > 0 {
+            bail!(
+                "this registry belongs to a fleet, and the configuration has no [fleet]: put the section back; without it this gateway would \
+                 write what no other one has"
+            );
+        }
+        Ok(())
     }
 
     /// Reads the files that the section names, and returns what the fleet's thread starts with.

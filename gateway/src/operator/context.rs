@@ -7,6 +7,7 @@ use actors::judge::{PlaceKinds, Scanners};
 use actors::registrar::{Registrar, RegistrarError, RegistrarHandle, RegistryChange};
 use actors::tap::Taps;
 use anyhow::Context;
+use fleet::Standing;
 use keys::Keys;
 use policy::{Policy, PolicyInEffect};
 use protocol::DeviceId;
@@ -22,7 +23,6 @@ use super::homes::{self, Home};
 use super::vitals::Vitals;
 use crate::config::Settings;
 use crate::fleet::Fleet;
-use crate::member::Stands;
 use crate::reload::Reload;
 
 /// The context of operators' acts: the registry and what follows it, and the gateway around it if one runs.
@@ -46,6 +46,9 @@ pub(crate) struct OperatorContext {
     /// `None` when no gateway runs.
     pub(crate) running: Option<Running>,
 }
+
+/// Tells where this gateway stands in its fleet.
+pub(crate) type Stands = Arc<dyn Fn() -> Standing + Send + Sync>;
 
 /// The parts of a running gateway that operators' acts use.
 #[derive(Clone)]

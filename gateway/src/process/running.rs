@@ -27,14 +27,13 @@ use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::host::readiness::Readiness;
 use crate::host::wall_clock;
-use crate::member::{self, Stands};
 use crate::operator::alarms;
 use crate::operator::counter::Counter;
-use crate::operator::{EnrolsAt, OperatorContext, Running, Vitals, homes};
+use crate::operator::{EnrolsAt, OperatorContext, Running, Stands, Vitals, homes};
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::tls::identities::{InForce, Opened, Shown};
-use crate::{config, policies};
+use crate::{config, member, policies};
 
 /// The gateway that runs.
 pub(crate) struct Gateway {
@@ -84,19 +83,16 @@ impl Gateway {
         let (configs, carriers) = start_carriers(settings)?;
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
-        let (records, sms) = (ledger.clone(), settings.sms.open(keys)?);
-        let taps = Taps::default();
+        let (records, sms, taps) = (ledger.clone(), settings.sms.open(keys)?, Taps::default());
         let (opened, identities) = open_identities(settings, keys, &fleet)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let origin = origin(settings, pages.as_ref())?;
-        let operators_policy = policy.clone();
         let admin = operators(settings, keys, handle.clone(), reader, &fleet, &codes, &judge);
-        let operators_taps = taps.clone();
-        let (asked, numbers) = (queries.clone(), Numbers::of(settings));
+        let (operators_policy, operators_taps, asked) = (policy.clone(), taps.clone(), queries.clone());
+        let (listening, numbers) = ((pages, identities.pages.clone()), Numbers::of(settings));
         let common = Common { fleet, judge, ledger, taps, queries: asked, regions, numbers };
-        let listening = (pages, identities.pages.clone());
-        let (fronts, reached) = FrontThreads::start(&common, sockets, (keys.quic(), &opened.quic))?;
-        let Reached { directory, endpoints } = reached;
+        let (fronts, Reached { directory, endpoints }) =
+            FrontThreads::start(&common, sockets, (keys.quic(), &opened.quic))?;
         let parts = Parts {
             keys: Arc::clone(keys),
             identities,
@@ -122,8 +118,7 @@ impl Gateway {
         let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
-        let members = member::start(part, &admin, pages.as_ref().map(Pages::sessions))?;
-        reload.watch(members.as_ref().map(fleet::Running::pulse));
+        let members = member::start(part, &admin, pages.as_ref().map(Pages::sessions), &reload)?;
         let running = Running {
             stands: members.as_ref().map(|members| Arc::new(members.standing()) as Stands),
             policy: operators_policy,

@@ -97,7 +97,7 @@ impl Registry {
             }
             let prepared = match &mut statement {
                 Some(prepared) => prepared,
-                None => statement.insert(self.connection.prepare_cached(&table.delete())?),
+                None => statement.insert(self.connection.prepare_cached(&table.sql.delete)?),
             };
             prepared.execute(params_from_iter(key))?;
         }
@@ -105,7 +105,7 @@ impl Registry {
     }
 
     fn write_rows(&self, table: &Table, changes: &TableChanges) -> Result<(), RegistryError> {
-        let mut statement = self.connection.prepare_cached(&table.write())?;
+        let mut statement = self.connection.prepare_cached(&table.sql.write)?;
         for row in &changes.rows {
             let RowChange::Now(values) = row else { continue };
             if values.len() != table.columns.len() {

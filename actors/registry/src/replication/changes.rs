@@ -116,7 +116,7 @@ impl Changes {
 
 impl TableChanges {
     fn collect(connection: &Connection, table: &Table) -> Result<Self, RegistryError> {
-        let mut query = connection.prepare_cached(&table.read_noted())?;
+        let mut query = connection.prepare_cached(&table.sql.read_noted)?;
         let keys = table.key.len();
         let is_there = 2 + table.column(&table.key[0]);
         let (mut rows, mut changes) = (query.query([])?, Vec::new());

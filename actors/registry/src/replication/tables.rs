@@ -79,6 +79,19 @@ pub(super) struct Table {
     pub(super) columns: Vec<String>,
     /// True if its numbers are never given twice.
     pub(super) counts: bool,
+    /// The statements of each changeset, written once.
+    pub(super) sql: Statements,
+}
+
+/// The statements on one table that each changeset runs.
+pub(super) struct Statements {
+    /// Reads the noted rows: the key, then the columns, which are null for a row that is gone.
+    pub(super) read_noted: String,
+    /// Deletes the row with a key.
+    pub(super) delete: String,
+    /// Writes a row. It also removes a row that holds one of its unique values: that row is changed in the same transaction, and written
+    /// before or after it.
+    pub(super) write: String,
 }
 
 /// Reads the replicated tables from the schema.
@@ -107,7 +120,13 @@ impl Table {
             vec!["rowid".to_owned()]
         };
         assert!(matches!(key.len(), 1 | 2), "the notes have room for two columns of a key: {name}");
-        Ok(Self { name, number, key, columns, counts: sql.contains("AUTOINCREMENT") })
+        let counts = sql.contains("AUTOINCREMENT");
+        let sql = Statements {
+            read_noted: read_noted(name, number, &key, &columns),
+            delete: delete(name, &key),
+            write: write(name, &columns),
+        };
+        Ok(Self { name, number, key, columns, counts, sql })
     }
 
     /// Returns the position of a column.
@@ -128,19 +147,6 @@ impl Table {
         )
     }
 
-    /// Returns the statement that reads the noted rows: the key, then the columns, which are null for a row that is gone.
-    pub(super) fn read_noted(&self) -> String {
-        let (name, number) = (self.name, self.number);
-        let columns = self.columns.iter().map(|column| format!(", row.{column}")).collect::<String>();
-        let on =
-            self.key.iter().zip(["k1", "k2"]).map(|(column, noted)| format!("row.{column} = noted.{noted}"));
-        let on = on.collect::<Vec<_>>().join(" AND ");
-        format!(
-            "SELECT noted.k1, noted.k2{columns} FROM (SELECT DISTINCT k1, k2 FROM temp.fleet_changes WHERE tab = {number}) AS noted
-            LEFT JOIN main.{name} AS row ON {on}"
-        )
-    }
-
     /// Returns the statement that reads all shared rows, in the order of their keys.
     pub(super) fn read_all(&self) -> String {
         let (name, columns, keys) = (self.name, self.columns.join(", "), self.key.join(", "));
@@ -150,19 +156,6 @@ impl Table {
     /// Returns the statement that deletes all shared rows.
     pub(super) fn delete_all(&self) -> String {
         format!("DELETE FROM main.{}{}", self.name, self.shared_only(" WHERE ", ""))
-    }
-
-    /// Returns the statement that deletes the row with a key.
-    pub(super) fn delete(&self) -> String {
-        let by = self.key.iter().enumerate().map(|(index, column)| format!("{column} = ?{}", index + 1));
-        format!("DELETE FROM main.{} WHERE {}", self.name, by.collect::<Vec<_>>().join(" AND "))
-    }
-
-    /// Returns the statement that writes a row. It also removes a row that holds one of its unique values: that row is changed in the
-    /// same transaction, and written before or after it.
-    pub(super) fn write(&self) -> String {
-        let places = (1..=self.columns.len()).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
-        format!("INSERT OR REPLACE INTO main.{} ({}) VALUES ({places})", self.name, self.columns.join(", "))
     }
 
     /// Returns the noted columns of a row that is called `row`.
@@ -200,6 +193,26 @@ impl Table {
             note(&old),
         )
     }
+}
+
+fn read_noted(name: &str, number: usize, key: &[String], columns: &[String]) -> String {
+    let columns = columns.iter().map(|column| format!(", row.{column}")).collect::<String>();
+    let on = key.iter().zip(["k1", "k2"]).map(|(column, noted)| format!("row.{column} = noted.{noted}"));
+    let on = on.collect::<Vec<_>>().join(" AND ");
+    format!(
+        "SELECT noted.k1, noted.k2{columns} FROM (SELECT DISTINCT k1, k2 FROM temp.fleet_changes WHERE tab = {number}) AS noted
+        LEFT JOIN main.{name} AS row ON {on}"
+    )
+}
+
+fn delete(name: &str, key: &[String]) -> String {
+    let by = key.iter().enumerate().map(|(index, column)| format!("{column} = ?{}", index + 1));
+    format!("DELETE FROM main.{name} WHERE {}", by.collect::<Vec<_>>().join(" AND "))
+}
+
+fn write(name: &str, columns: &[String]) -> String {
+    let places = (1..=columns.len()).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
+    format!("INSERT OR REPLACE INTO main.{} ({}) VALUES ({places})", name, columns.join(", "))
 }
 
 /// Returns the statements by which a gateway that begins to lead notes its changes.

@@ -1,12 +1,11 @@
 //! The activation of a policy: one transaction puts it into effect, then the codes with open causes follow, a part at a time. After a crash
 //! the registrar goes on where it was: how far the codes follow is durable with them.
 
-use std::path::Path;
-
-use policy::{CauseKind, Policy, PolicyError};
+use policy::{CauseKind, Policy};
 use registry::RegistryError;
 use runtime::clock;
 
+use super::super::state::stored;
 use super::{Registrar, RegistrarError};
 
 impl Registrar<'_> {
@@ -58,11 +57,4 @@ impl Registrar<'_> {
         }
         Ok(true)
     }
-}
-
-/// Parses a policy of the registry.
-pub(in crate::registrar) fn stored(version: &str, text: &str) -> Result<Policy, RegistryError> {
-    let name = format!("policy {version} in the registry");
-    let damaged = |_: PolicyError| RegistryError::Damaged { what: "policy" };
-    Policy::parse(text, Path::new(&name)).map_err(damaged)
 }

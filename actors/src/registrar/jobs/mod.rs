@@ -14,7 +14,6 @@ mod signin;
 
 use super::{Registrar, RegistrarError, counts};
 
-pub(super) use activation::stored;
 pub use by_hand::{CLEARED_MAX, MANUAL_REDS_HOUR_MAX, Planned, is_burst_of_reds};
 pub use forms::{Form, Taken};
 pub use leaving::Paper;
