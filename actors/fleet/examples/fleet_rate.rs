@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actors::registrar::{
-    ApplySteps, FleetPosition, Form, LoadCodes, RegistrarConfig, RegistrarHandle, SubmitForm, TakeOffice,
+    ApplySteps, FleetPosition, Form, RegistrarConfig, RegistrarHandle, SubmitForm, TakeOffice,
 };
 use actors::sms::{Asker, ProvenPhone, SessionId, SmsCodes, SmsLimits};
 use fleet::{Answer, Fleet, FleetConfig, Member, Running, Trouble};
@@ -85,10 +85,10 @@ fn start(directory: &Path, name: &str, server: Option<&str>) -> (Gateway, Arc<At
         registry.replicate_by(part.outbox()).expect("a member");
     }
     let (codes, policy) = (Codes::new(0), PolicyInEffect::new(Policy::development()));
+    codes.set_loaded();
     let config =
         RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
     let (registrar, thread) = RegistrarHandle::start(registry, codes, policy, config).expect("a thread");
-    registrar.act_blocking(LoadCodes {}).expect("an empty registry");
     let running = part.map(|part| {
         part.start(Arc::new(Followed(registrar.clone(), Arc::clone(&applied)))).expect("a thread")
     });

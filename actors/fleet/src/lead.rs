@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use registry::replication::NotNow;
 use runtime::clock;
 use runtime::host::Stop;
@@ -32,8 +33,9 @@ pub(crate) async fn lead(
     stop: &mut Pin<&mut Stop>,
 ) -> Option<Trouble> {
     let Office { mut lease, end } = office;
-    // Callers of an earlier term have been told that they failed.
+    // What is left of an earlier term, whose callers have been told that they failed.
     while appends.try_recv().is_ok() {}
+    let _ = shared.deposed.notified().now_or_never();
     shared.lead(lease.until, end, broker.part_bytes());
     let trouble = tokio::select! {
         trouble = renew(&mut lease, shared) => Some(trouble),
@@ -43,6 +45,8 @@ pub(crate) async fn lead(
         () = stop => None,
     };
     shared.step_down();
+    // A registrar that waits is told at once.
+    while appends.try_recv().is_ok() {}
     if clock::now() < lease.until {
         lease.give_back().await;
     }

@@ -3,6 +3,7 @@
 
 use policy::PlaceKind;
 use protocol::{CodeId, RegionId};
+use registry::replication::NotNow;
 use registry::{
     ConsentId, ConsentTerms, DocumentKind, DocumentNumber, Phone, RetainedData, ShiftId, SignOut, UnitState,
 };
@@ -123,8 +124,14 @@ changes! {
     /// [`Registrar::revise_some`].
     ReviseCodes { now_s: u64, } -> bool = |registrar| registrar.revise_some(now_s);
 
-    /// Fills the codes in memory from the registry; returns their number. Changes wait for it, so that none is overtaken.
-    LoadCodes {} -> u64, local = |registrar| Ok(registrar.registry.load_codes(registrar.codes)?);
+    /// Fills the codes in memory from the registry; returns their number. Changes wait for it, so that none is overtaken. Refused before the
+    /// registry has joined its fleet: a code that is missing would count as not registered.
+    LoadCodes {} -> u64, local = |registrar| {
+        if !registrar.registry.has_joined()? {
+            return Err(NotNow::NoLeader.into());
+        }
+        Ok(registrar.registry.load_codes(registrar.codes)?)
+    };
 
     /// Records a time that has certainly been reached, for the next start.
     NoteTime { at_ms: u64, } -> (), local = |registrar| Ok(registrar.registry.note_ms(at_ms)?);

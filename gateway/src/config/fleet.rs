@@ -117,3 +117,54 @@ impl Fleet {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::parse;
+
+    const EXAMPLE: &str = include_str!("../../changtong.example.toml");
+
+    /// Returns the example with its section of a fleet, which is a comment there.
+    fn with_fleet() -> String {
+        let (before, section) = EXAMPLE.split_once("# [fleet]\n").expect("the example has the section");
+        let keys = section.lines().map(|line| line.strip_prefix("# ").expect("a comment"));
+        format!("{before}[fleet]\n{}\n", keys.collect::<Vec<_>>().join("\n"))
+    }
+
+    fn read(text: &str) -> Fleet {
+        parse(text, Path::new("file")).expect("it is read").settings.fleet.expect("a fleet")
+    }
+
+    #[test]
+    fn the_examples_section_is_read_and_shows_the_default() {
+        assert!(parse(EXAMPLE, Path::new("file")).unwrap().settings.fleet.is_none());
+        let fleet = read(&with_fleet());
+        assert_eq!((fleet.name.as_str(), fleet.servers.len(), fleet.replicas), ("north", 3, REPLICAS));
+    }
+
+    #[test]
+    fn what_a_fleet_cannot_start_with_is_refused_with_its_key() {
+        let plain = "[fleet]\nname = \"north\"\naddress = \"a\"\nservers = [\"nats://127.0.0.1:4222\"]\n";
+        let (before, _) = EXAMPLE.split_once("# Several gateways").expect("the example ends with the fleet");
+        let open = |section: &str| read(&format!("{before}{section}")).open();
+        let opened = open(plain).expect("it is complete");
+        assert_eq!((opened.replicas, opened.user, opened.certificate), (REPLICAS, None, None));
+        for (from, to, expected) in [
+            ("\"north\"", "\"North gate\"", "`name`"),
+            ("\"north\"", "\"\"", "`name`"),
+            ("\"a\"", "\" \"", "`address`"),
+            ("[\"nats://127.0.0.1:4222\"]", "[]", "`servers`"),
+            ("nats://", "http://", "`servers`"),
+            ("[fleet]", "[fleet]\nreplicas = 2", "`replicas`"),
+            ("[fleet]", "[fleet]\nuser = \"u\"", "`password`"),
+            ("[fleet]", "[fleet]\nkey = \"k\"", "`certificate`"),
+            ("[fleet]", "[fleet]\nauthority = \"/nowhere/ca.pem\"", "/nowhere/ca.pem"),
+        ] {
+            let refused = format!("{:#}", open(&plain.replace(from, to)).expect_err(to));
+            assert!(refused.contains(expected), "{to}: {refused}");
+        }
+    }
+}

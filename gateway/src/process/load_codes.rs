@@ -20,6 +20,11 @@ pub(super) fn load_codes(registrar: RegistrarHandle, readiness: Readiness) -> st
         let loaded = loop {
             tries += 1;
             match registrar.act_blocking(LoadCodes {}) {
+                // A member of a fleet has nothing to load before it has joined, however long that takes.
+                Err(RegistrarError::NotNow(_)) => {
+                    tries = 0;
+                    stop.wait(LOAD_PAUSE);
+                }
                 // It may have failed with another change of its group, or be parked.
                 Err(RegistrarError::Busy | RegistrarError::Failed) if tries < LOADS_MAX => {
                     stop.wait(LOAD_PAUSE);

@@ -93,6 +93,11 @@ impl Registry {
         self.meta(POSITION)?.map_or(Ok(0), read)
     }
 
+    /// Returns false for a registry that is to join a fleet and has nothing of it yet.
+    pub fn has_joined(&self) -> Result<bool, RegistryError> {
+        Ok(self.replication.is_none() || self.position()? > 0)
+    }
+
     /// Returns why changes are refused now; `None` without a fleet, and in a transaction that was begun as the leader.
     pub fn refusal(&self) -> Option<NotNow> {
         let replication = self.replication.as_ref().filter(|replication| !replication.captures)?;

@@ -273,3 +273,23 @@ fn a_registry_with_people_of_its_own_is_not_replaced() {
     let refused = other.group(|registry| registry.apply_step(&stream.step(0), &mut applied)).unwrap();
     assert!(matches!(refused, Err(RegistryError::NotEmpty)));
 }
+
+#[test]
+fn a_fleets_registry_takes_no_change_while_its_gateway_does_not_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut leader, _) = member(directory.path(), "a.db", true);
+    assert!(!leader.has_joined().unwrap());
+    leader.group(Registry::take_office).unwrap().unwrap();
+    assert!(leader.has_joined().unwrap());
+    drop(leader);
+    let keys = Keys::load(&directory.path().join("keys")).unwrap();
+    let mut at_rest = Registry::open(&directory.path().join("a.db"), &keys).unwrap();
+    at_rest.rest().unwrap();
+    let change = |registry: &mut Registry| registry.transaction(|registry| registry.set_meta("city", "x"));
+    let refused = change(&mut at_rest).unwrap_err();
+    assert!(matches!(refused, RegistryError::NotNow(NotNow::AtRest)), "{refused}");
+    let mut alone = Registry::open(&directory.path().join("alone.db"), &keys).unwrap();
+    alone.rest().unwrap();
+    assert!(alone.has_joined().unwrap());
+    change(&mut alone).unwrap();
+}
