@@ -119,9 +119,9 @@ impl Registry {
     /// Has a table that gives no number twice go on from the leader's highest one.
     fn count_on(&self, table: &Table, changes: &TableChanges) -> Result<(), RegistryError> {
         let Some(counter) = changes.counter.filter(|_| table.counts) else { return Ok(()) };
-        let sql = "UPDATE main.sqlite_sequence SET seq = ?2 WHERE name = ?1";
+        let sql = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1";
         if self.connection.prepare_cached(sql)?.execute((table.name, counter))? == 0 {
-            let sql = "INSERT INTO main.sqlite_sequence (name, seq) VALUES (?1, ?2)";
+            let sql = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)";
             self.connection.prepare_cached(sql)?.execute((table.name, counter))?;
         }
         Ok(())

@@ -136,6 +136,6 @@ impl TableChanges {
 /// Returns the highest number that a table has given, also to a row that is gone.
 pub(super) fn counter(connection: &Connection, table: &str) -> Result<Option<i64>, RegistryError> {
     use rusqlite::OptionalExtension;
-    let mut query = connection.prepare_cached("SELECT seq FROM main.sqlite_sequence WHERE name = ?1")?;
+    let mut query = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = ?1")?;
     Ok(query.query_row([table], |row| row.get(0)).optional()?)
 }
