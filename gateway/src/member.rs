@@ -10,7 +10,7 @@ use fleet::{Answer, Member, Running, Trouble};
 use keys::Keys;
 use protocol::{DeviceId, PlaceId};
 use registry::Registry;
-use registry::replication::{Applied, Step};
+use registry::replication::{Applied, Step, StreamPlace};
 
 use crate::config::{self, Settings};
 use crate::operator::OperatorContext;
@@ -55,7 +55,7 @@ struct Parts {
 struct Gateway(Arc<Parts>);
 
 impl Member for Gateway {
-    fn position(&self) -> Answer<u64> {
+    fn position(&self) -> Answer<StreamPlace> {
         let parts = Arc::clone(&self.0);
         Box::pin(async move { parts.context.registrar.act(FleetPosition).await.map_err(trouble) })
     }

@@ -18,7 +18,7 @@ use fleet::{Answer, Fleet, FleetConfig, Member, Running, Trouble};
 use keys::Keys;
 use policy::{Policy, PolicyInEffect};
 use registry::colours::Codes;
-use registry::replication::Step;
+use registry::replication::{Step, StreamPlace};
 use registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
 use runtime::clock;
 use runtime::host::HostedThread;
@@ -32,7 +32,7 @@ const ROUNDS: u32 = 3;
 struct Followed(RegistrarHandle, Arc<AtomicU64>);
 
 impl Member for Followed {
-    fn position(&self) -> Answer<u64> {
+    fn position(&self) -> Answer<StreamPlace> {
         let registrar = self.0.clone();
         Box::pin(async move { registrar.act(FleetPosition).await.map_err(trouble) })
     }

@@ -41,7 +41,8 @@ pub(crate) async fn follow(
     member: &dyn Member,
     candidate: &Candidate<'_>,
 ) -> Result<Office, Trouble> {
-    let position = member.position().await?;
+    let place = member.position().await?;
+    let position = place.position;
     let (first, last) = broker.bounds().await?;
     check(position, first, last)?;
     shared.note(|standing| {
@@ -49,7 +50,7 @@ pub(crate) async fn follow(
         (standing.connected, standing.trouble) = (true, None);
     });
     let mut messages = messages(broker, position + 1).await?;
-    let mut reading = Reading { shared, member, joiner: Joiner::new(position), read: position };
+    let mut reading = Reading { shared, member, joiner: Joiner::new(place), read: position };
     let mut held: Option<Lease> = None;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use registry::replication::Step;
+use registry::replication::{Step, StreamPlace};
 
 pub use broker::REGISTRY_STREAM;
 pub use lease::Leader;
@@ -50,7 +50,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send>>;
 /// The gateway around: its registry's one writer, and the memory that follows it.
 pub trait Member: Send + Sync + 'static {
     /// Returns the position up to which the registry has the stream, after all changes that are under way.
-    fn position(&self) -> Answer<u64>;
+    fn position(&self) -> Answer<StreamPlace>;
 
     /// Applies steps in one transaction; resolves when they are durable and the memory has followed.
     fn apply(&self, steps: Vec<Step>) -> Answer<()>;

@@ -1,7 +1,7 @@
 //! The registrar of a gateway in a fleet: what it does for the fleet's thread. Whether this gateway leads, and what goes where, is decided
 //! in the crate `fleet`; the registry's part is in `registry::replication`.
 
-use registry::replication::{Applied, Step};
+use registry::replication::{Applied, Step, StreamPlace};
 
 use super::state::RegistryChange;
 use super::{Registrar, RegistrarError};
@@ -16,11 +16,11 @@ pub struct ApplySteps(pub Vec<Step>);
 pub struct TakeOffice;
 
 impl RegistryChange for FleetPosition {
-    type Reply = u64;
+    type Reply = StreamPlace;
     type Error = RegistrarError;
 
-    fn apply(self, registrar: &mut Registrar<'_>) -> Result<u64, RegistrarError> {
-        Ok(registrar.registry().position()?)
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<StreamPlace, RegistrarError> {
+        Ok(registrar.registry().stream_place()?)
     }
 
     fn is_local() -> bool {

@@ -73,8 +73,7 @@ impl Gateway {
     pub(crate) fn start(start: Start<'_>) -> anyhow::Result<Self> {
         let Start { settings, behind, keys, mut registry, sockets, pages, ledger, .. } = start;
         let Start { readiness, http, enrols_at, vitals, .. } = start;
-        let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
-        let part = member::join(settings, keys, &mut registry)?;
+        let (policy, part) = join(settings, keys, &mut registry)?;
         let (fleet, place_kinds, regions) = known(&registry)?;
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
@@ -249,6 +248,16 @@ fn operators(
 /// The beginning of links to the pages.
 fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Option<String>> {
     settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
+}
+
+/// The policy in effect, and the gateway's part in its fleet: from then on the registry changes only with it.
+fn join(
+    settings: &Settings,
+    keys: &Keys,
+    registry: &mut Registry,
+) -> anyhow::Result<(PolicyInEffect, Option<fleet::Fleet>)> {
+    let policy = PolicyInEffect::new(policies::at_start(registry, &settings.policy)?);
+    Ok((policy, member::join(settings, keys, registry)?))
 }
 
 /// Devices, places and regions, as the registry has them.

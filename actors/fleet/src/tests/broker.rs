@@ -51,6 +51,11 @@ impl Nats {
         self.process.wait().unwrap();
     }
 
+    /// Destroys the data of a server that has ended.
+    pub(super) fn wipe(&self) {
+        std::fs::remove_dir_all(self.directory.path().join("store")).unwrap();
+    }
+
     /// Starts the server again, with its data, on its port.
     pub(super) fn restart(&mut self) {
         self.process = spawn(self.directory.path(), self.port.into(), "");

@@ -2,7 +2,7 @@
 
 use keys::Keys;
 use keys::fleet::FleetKey;
-use registry::replication::{Changes, RowChange, TableChanges, Value};
+use registry::replication::{Changes, RowChange, StreamPlace, TableChanges, Value};
 
 use crate::envelope::{EnvelopeError, Joiner, Message, OVERHEAD_BYTES, Sender, seal};
 
@@ -12,11 +12,20 @@ fn key(directory: &std::path::Path, name: &str) -> FleetKey {
     Keys::fleet(&keys).unwrap()
 }
 
+const FLEET: &str = "0123456789abcdef";
+
+fn joiner_at(position: u64) -> Joiner {
+    Joiner::new(StreamPlace { fleet: FLEET.to_owned(), position })
+}
+
 fn message(rows: usize) -> Message {
     let row = |n: usize| RowChange::Now(vec![Value::Integer(n as i64), Value::Text("colour".to_owned())]);
     let table = TableChanges { table: "codes".to_owned(), counter: None, rows: (0..rows).map(row).collect() };
     let sender = Sender { name: "north".to_owned(), keys: vec![("field.key".to_owned(), "00".to_owned())] };
-    Message { sender, changes: Changes { version: 7, whole: false, tables: vec![table] } }
+    Message {
+        sender,
+        changes: Changes { version: 7, fleet: FLEET.to_owned(), whole: false, tables: vec![table] },
+    }
 }
 
 /// Pushes parts behind a position; returns the last answer.
@@ -42,7 +51,7 @@ fn a_changeset_of_any_size_comes_back_and_none_of_it_is_readable_or_larger_than_
             let parts = seal(&key, 41, &message(rows), part_bytes).unwrap();
             assert!(parts.iter().all(|part| part.len() <= part_bytes));
             assert!(!parts.iter().any(|part| part.windows(6).any(|bytes| bytes == b"colour")));
-            let mut joiner = Joiner::new(41);
+            let mut joiner = joiner_at(41);
             if parts.len() <= 4_096 {
                 assert_eq!(joined(&key, &mut joiner, 41, &parts).unwrap(), Some(message(rows)));
             }
@@ -56,14 +65,14 @@ fn a_part_opens_in_its_place_alone_and_with_its_key_alone() {
     let (own, other) = (key(directory.path(), "a"), key(directory.path(), "b"));
     let parts = seal(&own, 0, &message(100), 300).unwrap();
     assert!(parts.len() > 2);
-    let new = || Joiner::new(0);
+    let new = || joiner_at(0);
     assert_eq!(joined(&other, &mut new(), 0, &parts), Err(EnvelopeError::Sealed { sequence: 1 }));
     assert_eq!(joined(&own, &mut new(), 1, &parts), Err(EnvelopeError::Sealed { sequence: 2 }));
     let mut swapped = parts.clone();
     swapped.swap(1, 2);
     assert_eq!(joined(&own, &mut new(), 0, &swapped), Err(EnvelopeError::Sealed { sequence: 2 }));
     let mut other_head = parts.clone();
-    other_head[0][8] += 1;
+    other_head[0][9] += 1;
     assert_eq!(joined(&own, &mut new(), 0, &other_head), Err(EnvelopeError::Sealed { sequence: 1 }));
     let mut other_version = parts;
     other_version[0][0] += 1;
@@ -76,12 +85,33 @@ fn the_parts_of_a_leader_that_ended_between_them_are_dropped() {
     let directory = tempfile::tempdir().unwrap();
     let key = key(directory.path(), "a");
     let torn = seal(&key, 5, &message(100), 300).unwrap();
-    let mut joiner = Joiner::new(5);
+    let mut joiner = joiner_at(5);
     assert_eq!(joined(&key, &mut joiner, 5, &torn[..2]), Ok(None));
     let next = seal(&key, 7, &message(1), 1 << 20).unwrap();
     let (_, step) = joiner.push(&key, 8, &next[0]).unwrap().expect("a whole changeset");
     assert_eq!((step.after, step.upto, step.changes), (5, 8, message(1).changes));
     // A part without its beginning is none.
-    let mut joiner = Joiner::new(6);
+    let mut joiner = joiner_at(6);
     assert_eq!(joiner.push(&key, 7, &torn[1]).map(drop), Err(EnvelopeError::Content { sequence: 7 }));
+}
+
+#[test]
+fn another_fleets_messages_do_not_open_and_its_beginning_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = key(directory.path(), "a");
+    let mut founding = message(1);
+    founding.changes.whole = true;
+    let (first, next) =
+        (seal(&key, 0, &founding, 1 << 20).unwrap(), seal(&key, 1, &message(2), 1 << 20).unwrap());
+    // A registry that has joined none takes the first message, and those of that fleet after it.
+    let mut new = Joiner::new(StreamPlace::default());
+    let read = joined(&key, &mut new, 0, &[first[0].clone(), next[0].clone()]);
+    assert_eq!(read, Ok(Some(message(2))));
+    assert_eq!(joined(&key, &mut joiner_at(0), 0, &first), Err(EnvelopeError::OtherFleet { sequence: 1 }));
+    let mut other = Joiner::new(StreamPlace { fleet: "another".to_owned(), position: 1 });
+    assert_eq!(joined(&key, &mut other, 1, &next), Err(EnvelopeError::Sealed { sequence: 2 }));
+    assert_eq!(
+        joined(&key, &mut Joiner::new(StreamPlace::default()), 1, &next),
+        Err(EnvelopeError::Sealed { sequence: 2 })
+    );
 }

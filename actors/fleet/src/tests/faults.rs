@@ -94,3 +94,26 @@ fn without_the_broker_changes_are_refused_reads_go_on_and_with_it_the_fleet_does
     }
     wait_for_equality(&north, &south);
 }
+
+#[test]
+fn a_broker_that_has_lost_its_data_is_named_and_no_gateway_begins_anew() {
+    let mut nats = Nats::start("");
+    let directory = tempfile::tempdir().unwrap();
+    let north = Gateway::start(directory.path(), "north", nats.url());
+    north.wait_to_lead();
+    north.add(1);
+    let south = Gateway::start(directory.path(), "south", nats.url());
+    wait_for("the follower", || south.codes.get(code(1)));
+    wait_for_equality(&north, &south);
+    let digest = north.digest();
+    nats.kill();
+    nats.wipe();
+    nats.restart();
+    for gateway in [&north, &south] {
+        wait_for("the trouble", || {
+            gateway.standing().trouble.filter(|trouble| trouble.contains("do not delete any registry"))
+        });
+        assert!(gateway.refusal(2).is_some() && !gateway.standing().leads);
+        assert_eq!(gateway.digest(), digest);
+    }
+}

@@ -12,7 +12,7 @@ use policy::{Policy, PolicyInEffect};
 use protocol::{Basis, Class, CodeId, Colour};
 use registry::Registry;
 use registry::colours::{CodeEntry, Codes};
-use registry::replication::Step;
+use registry::replication::{Step, StreamPlace};
 use runtime::host::HostedThread;
 use runtime::lock::lock;
 
@@ -42,7 +42,7 @@ pub(super) fn code(n: u64) -> CodeId {
 struct Followed(RegistrarHandle);
 
 impl Member for Followed {
-    fn position(&self) -> Answer<u64> {
+    fn position(&self) -> Answer<StreamPlace> {
         let registrar = self.0.clone();
         Box::pin(async move { registrar.act(FleetPosition).await.map_err(trouble) })
     }

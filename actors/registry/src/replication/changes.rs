@@ -78,6 +78,8 @@ pub struct TableChanges {
 pub struct Changes {
     /// The version of the schema.
     pub version: u32,
+    /// The fleet's name.
+    pub fleet: String,
     /// True if this is a whole registry, in the place of whatever is there.
     pub whole: bool,
     /// The tables with changes.
@@ -95,12 +97,12 @@ impl Changes {
     pub(super) fn collect(
         connection: &Connection,
         tables: &[Table],
-        whole: bool,
+        (fleet, whole): (String, bool),
     ) -> Result<Self, RegistryError> {
         let touched = tables::touched(connection)?;
         let tables =
             touched.into_iter().map(|number| TableChanges::collect(connection, &tables[number as usize]));
-        Ok(Self { version: schema::VERSION, whole, tables: tables.collect::<Result<_, _>>()? })
+        Ok(Self { version: schema::VERSION, fleet, whole, tables: tables.collect::<Result<_, _>>()? })
     }
 
     /// Returns the number of changed rows.

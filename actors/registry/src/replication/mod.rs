@@ -19,6 +19,8 @@ use crate::{Registry, RegistryError, schema};
 
 /// The row of `meta` with the position in the stream up to which this registry has everything.
 const POSITION: &str = "fleet-position";
+/// The row of `meta` with the fleet's name, which its founder draws: positions of two fleets are not the same positions.
+const FLEET: &str = "fleet-id";
 
 /// Statements that stay prepared: reading, deleting and writing a row of each table, beside those of the registry itself.
 const STATEMENTS_MAX: usize = 192;
@@ -57,6 +59,15 @@ pub trait Outbox: Send + Sync {
     fn diverged(&self);
 }
 
+/// How far a registry has the stream of which fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamPlace {
+    /// The fleet's name; empty before the registry has joined one.
+    pub fleet: String,
+    /// The position in its stream.
+    pub position: u64,
+}
+
 /// The registry's part of a fleet.
 pub(crate) struct Replication {
     outbox: Arc<dyn Outbox>,
@@ -91,6 +102,11 @@ impl Registry {
             text.parse().map_err(|_| RegistryError::Damaged { what: "position in the stream" })
         };
         self.meta(POSITION)?.map_or(Ok(0), read)
+    }
+
+    /// Returns the fleet's name and the position in its stream; an empty name and 0 before this registry has joined one.
+    pub fn stream_place(&self) -> Result<StreamPlace, RegistryError> {
+        Ok(StreamPlace { fleet: self.meta(FLEET)?.unwrap_or_default(), position: self.position()? })
     }
 
     /// Returns false for a registry that is to join a fleet and has nothing of it yet.
@@ -141,9 +157,11 @@ impl Registry {
         }
         let founds = self.position()? == 0;
         if founds {
+            self.set_meta(FLEET, &format!("{:016x}{:016x}", self.random()?, self.random()?))?;
             self.note_everything(&replication.tables)?;
         }
-        let changes = Changes::collect(&self.connection, &replication.tables, founds)?;
+        let fleet = self.stream_place()?.fleet;
+        let changes = Changes::collect(&self.connection, &replication.tables, (fleet, founds))?;
         tables::forget_changes(&self.connection)?;
         let position = replication.outbox.append(&changes)?;
         self.set_position(position).inspect_err(|_| replication.outbox.diverged())?;
