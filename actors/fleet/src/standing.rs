@@ -1,4 +1,4 @@
-//! What this gateway knows of its fleet, shared between the fleet's thread, the registrar and those who ask; and the outbox of the
+//! A gateway's knowledge of its fleet, shared between the fleet's thread, the registrar and those who ask; and the outbox of the
 //! registry, which waits for the fleet's thread.
 
 use std::sync::Mutex;

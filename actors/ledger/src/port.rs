@@ -11,7 +11,8 @@ use super::{AppendOutcome, LedgerHandle, Run};
 /// The number of punches from which on a message is complete: the log takes whole messages into a batch, whose size it bounds.
 const MESSAGE_PUNCHES: usize = 8 * 1024;
 
-/// The most runs that wait for one turn of the thread: more than all devices send at once. More are answered `Busy`.
+/// The most runs that wait for the thread's next turn; more are answered `Busy`. The endpoint reads packets for a
+/// bounded time in each turn, and each brings one run or none.
 const RUNS_MAX: usize = 64 * 1024;
 /// The most syncs whose outcomes wait for the thread. It takes them at its next turn; callers of more are told one by one.
 const BATCHES_MAX: usize = 1024;

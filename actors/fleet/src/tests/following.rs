@@ -1,4 +1,4 @@
-//! What a follower has, and who may join.
+//! Followers: their content, and the gateways that may join.
 
 use keys::Keys;
 use registry::replication::NotNow;

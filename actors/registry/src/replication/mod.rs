@@ -59,7 +59,7 @@ pub trait Outbox: Send + Sync {
     fn diverged(&self);
 }
 
-/// How far a registry has the stream of which fleet.
+/// The place of a registry in the stream of its fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamPlace {
     /// The fleet's name; empty before the registry has joined one.
