@@ -266,6 +266,10 @@ remains-causes = Restrictions in force, until { $day }: withdrawing must not be 
 remains-stay = A stay found in an epidemic area, encrypted, until { $day }, for the same reason.
 remains-punches = Passages, each destroyed after 14 days, for tracing.
 ## forms
+leads-elsewhere = Nothing can be recorded at this address now. What you typed stays in this page; please do it here:
+not-now = It cannot be recorded at this moment; what you typed is kept.
+not-now-unsure = It is not certain that it was recorded. Please look in some seconds, and send it again if it is not there.
+leads-nobody = Nothing can be recorded for some seconds: the computers of the city are changing over. Please try again then.
 busy = Many people are here right now. Please try again in a moment; what you typed is kept.
 bad-form-title = The form cannot be read
 bad-form = The form cannot be read. Please go back and fill it in again.

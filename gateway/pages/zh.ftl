@@ -271,6 +271,10 @@ remains-causes = 仍然有效的限制原因，保存到 { $day }，以免通过
 remains-stay = 查到的疫情发生地停留，加密保存到 { $day }，原因同上。
 remains-punches = 通行记录，各自满14天后销毁，用于流行病学调查。
 ## forms
+leads-elsewhere = 此网址目前无法登记。您填写的内容仍留在本页；请到这里办理：
+not-now = 暂时无法登记。您填写的内容没有丢失。
+not-now-unsure = 不能确定是否已经登记。请几秒后先查看，没有登记再重新提交。
+leads-nobody = 系统正在切换，几秒钟内暂时无法登记，请稍后再试。
 busy = 现在人多，请稍等片刻再试。您填写的内容没有丢失。
 bad-form-title = 提交的内容无法读取
 bad-form = 表单内容无法读取，请返回页面重新填写。

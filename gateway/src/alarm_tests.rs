@@ -40,13 +40,15 @@ fn each_trouble_has_the_id_and_the_severity_of_its_alert() {
                 changtong_ledger_sync_seconds_bucket{le=\"+Inf\"} 9\n";
     let cases: &[(&str, &str, &str)] = &[
         ("changtong_punches_lost_total 3", "punches-lost", "page"),
+        ("changtong_fleet_punches_unconfirmed 1", "punches-unconfirmed", "ticket"),
         ("changtong_ledger_poisoned 1", "ledger-poisoned", "page"),
         ("changtong_ledger_full 1", "ledger-full", "page"),
         ("changtong_ledger_scrub_failures_total 1", "scrub-failed", "page"),
         ("changtong_region_parked{region=\"1\"} 1", "region-parked", "page"),
         ("changtong_registrar_parked 1", "registrar-parked", "page"),
-        ("changtong_fleet_adrift 1", "fleet-adrift", "page"),
+        ("changtong_fleet_colours_age_seconds 61", "fleet-adrift", "page"),
         ("changtong_fleet_lag_messages 1001", "fleet-lag", "ticket"),
+        ("changtong_fleet_copy_age_seconds 61", "fleet-copy", "ticket"),
         ("changtong_carrier_parked{carrier=\"china-mobile\"} 1", "carrier-parked", "ticket"),
         ("changtong_carrier_breaker{carrier=\"china-mobile\"} 2", "carrier-failing", "ticket"),
         ("changtong_colour_lag_seconds 31", "colour-lag", "page"),

@@ -98,13 +98,13 @@ fn stays(cause: &(dyn std::error::Error + 'static)) -> bool {
         | RegistryError::Consent { .. }
         | RegistryError::OtherRelease { .. }
         | RegistryError::NotEmpty
-        | RegistryError::FoundingTooLarge { .. }
         | RegistryError::Damaged { .. } => true,
         RegistryError::InUse { .. }
         | RegistryError::Exists { .. }
         | RegistryError::Missing { .. }
         | RegistryError::NotNow(_)
         | RegistryError::OutOfStep { .. }
+        | RegistryError::OtherStream { .. }
         | RegistryError::GroupLost
         | RegistryError::Io { .. }
         | RegistryError::Store(_) => false,

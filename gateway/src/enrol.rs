@@ -17,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
+use crate::across::{Request, wait};
 use crate::door::{self, Door, Stream};
 use crate::host::wall_clock;
 use crate::operator::OperatorContext;
@@ -29,6 +30,10 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 const REQUEST: Duration = Duration::from_secs(5);
 /// A device asks once.
 const IDLE: Duration = Duration::from_secs(5);
+/// The longest wait for the change of another gateway that leads: less than a request may take.
+const FOLLOWS: Duration = Duration::from_secs(3);
+/// The interval at which it is looked for.
+const LOOK: Duration = Duration::from_millis(5);
 
 #[derive(Deserialize)]
 struct EnrolRequest {
@@ -46,6 +51,9 @@ struct Certificate {
     device: u64,
     certificate: String,
     ca: String,
+    /// The addresses of the fleet's gateways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gateways: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -209,7 +217,7 @@ async fn beside(turn: Arc<Semaphore>, work: impl FnOnce(&Asks) -> Answer + Send 
 
 /// A mark of the client's request, which may have ended.
 #[derive(Clone)]
-struct Asks(Weak<()>);
+pub(crate) struct Asks(Weak<()>);
 
 impl Asks {
     fn is_there(&self) -> bool {
@@ -220,13 +228,39 @@ impl Asks {
 impl Office {
     /// Uses up the token, and issues a certificate for it. If the client has left meanwhile, its token stays good.
     fn enrol(&self, hash: [u8; 32], asked: KeyRequest, asks: &Asks) -> Answer {
-        let taken = self.admin.write(TakeToken { hash, asks: asks.clone(), now_s: clock::now_s() });
+        let taken = match self.admin.leader_elsewhere() {
+            Some(leader) => {
+                let taken: anyhow::Result<Option<u64>> =
+                    wait(leader.ask(&Request::TakeToken { hash: hex::encode(hash) })).flatten();
+                taken.map(|device| device.map(DeviceId))
+            }
+            None => take_token(&self.admin, hash, Some(asks)),
+        };
         match taken {
             Ok(Some(device)) => self.issue(device, None, asked),
             Ok(None) => {
                 refuse("token-unknown", "tokens work once, for 15 minutes; ask an operator for another")
             }
             Err(error) => Answer::Failed(error),
+        }
+    }
+
+    fn gateways(&self) -> Vec<String> {
+        let peers = self.admin.running.as_ref().and_then(|running| running.peers.clone());
+        let addresses = peers.map(|mut peers| peers.addresses()).unwrap_or_default();
+        addresses.iter().map(ToString::to_string).collect()
+    }
+
+    /// Waits until a device is known by its new certificate here: at a gateway that follows, the leader's change has to arrive. One that is
+    /// far behind is not waited for: the certificate is on record, and the other gateways take it.
+    fn wait_for(&self, device: DeviceId, serial: &str) {
+        let began = clock::now();
+        while self.admin.fleet.check_serial(device, serial).is_err() {
+            if clock::since(began) > FOLLOWS {
+                tracing::warn!(%device, "a new certificate is on record at the gateway that leads, and this gateway is far behind");
+                return;
+            }
+            std::thread::park_timeout(LOOK);
         }
     }
 
@@ -239,22 +273,54 @@ impl Office {
         };
         let Issued { certificate, serial, not_after_s } = issued;
         let with = with.map(str::to_owned);
-        let noted = self.admin.write(NoteCertificate { device, with, serial, not_after_s });
-        match noted.and(self.admin.follow_device(device)) {
+        let noted = match self.admin.leader_elsewhere() {
+            Some(leader) => {
+                let (device, serial) = (device.0, serial.clone());
+                wait(leader.ask(&Request::NoteCertificate { device, with, serial, not_after_s })).flatten()
+            }
+            None => note_certificate(
+                &self.admin,
+                NoteCertificate { device, with, serial: serial.clone(), not_after_s },
+            ),
+        };
+        match noted {
             Ok(()) => {
+                self.wait_for(device, &serial);
                 tracing::info!(%device, "certificate issued");
                 let ca = authority.certificate().to_owned();
-                Answer::Issued(Certificate { device: device.0, certificate, ca })
+                Answer::Issued(Certificate { device: device.0, certificate, ca, gateways: self.gateways() })
             }
             Err(error) => Answer::Failed(error),
         }
     }
 }
 
+/// Uses up a token, in this gateway's registry. Returns its device; `None` if it is not good.
+///
+/// # Errors
+/// The registry does not take it, or who asked has left.
+pub(crate) fn take_token(
+    context: &OperatorContext,
+    hash: [u8; 32],
+    asks: Option<&Asks>,
+) -> anyhow::Result<Option<DeviceId>> {
+    context.write(TakeToken { hash, asks: asks.cloned(), now_s: clock::now_s() })
+}
+
+/// Records a device's new certificate, in this gateway's registry.
+///
+/// # Errors
+/// The registry does not take it.
+pub(crate) fn note_certificate(context: &OperatorContext, note: NoteCertificate) -> anyhow::Result<()> {
+    let device = note.device;
+    context.write(note)?;
+    context.follow_device(device)
+}
+
 /// A change that uses up a token, unless its client has left. The reply is the token's device; `None` for a token that is not good.
 struct TakeToken {
     hash: [u8; 32],
-    asks: Asks,
+    asks: Option<Asks>,
     now_s: u64,
 }
 
@@ -263,7 +329,7 @@ impl RegistryChange for TakeToken {
     type Error = anyhow::Error;
 
     fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Option<DeviceId>> {
-        if !self.asks.is_there() {
+        if self.asks.is_some_and(|asks| !asks.is_there()) {
             bail!("who asked has left");
         }
         Ok(registrar.registry().take_enrolment(self.hash, self.now_s)?)
@@ -271,11 +337,11 @@ impl RegistryChange for TakeToken {
 }
 
 /// A change that records a device's new certificate; `with` is the serial of the certificate that it renews.
-struct NoteCertificate {
-    device: DeviceId,
-    with: Option<String>,
-    serial: String,
-    not_after_s: u64,
+pub(crate) struct NoteCertificate {
+    pub(crate) device: DeviceId,
+    pub(crate) with: Option<String>,
+    pub(crate) serial: String,
+    pub(crate) not_after_s: u64,
 }
 
 impl RegistryChange for NoteCertificate {

@@ -1,10 +1,10 @@
-//! The answers to machines over plain HTTP: `/metrics`, `/live`, `/ready`; and operators the overview at `/`. On a thread of its own, so
+//! The answers to machines over plain HTTP: `/metrics`, `/live`, `/ready`, `/leader`; and operators the overview at `/`. On a thread of its own, so
 //! that a scrape costs no punch anything.
 
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use actors::bounds;
@@ -15,8 +15,10 @@ use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::rebinding;
 use tokio::sync::watch;
 
+use crate::config;
 use crate::door::{self, Door};
 use crate::host::readiness::Readiness;
+use crate::leading::{Lead, Leading};
 use crate::overview::Overview;
 
 /// The exporter keeps histogram samples until it tidies up; this is how often it has to.
@@ -25,6 +27,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(10);
 /// Between two scrapes, which are 30 seconds apart at most, or two looks of an operator's page.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// The header of `/leader` with the address of the gateway that leads.
+const LEADER: HeaderName = HeaderName::from_static("changtong-leader");
 
 /// The running server.
 pub(crate) struct Http {
@@ -49,7 +54,7 @@ impl Http {
 pub(crate) fn start(
     listener: TcpListener,
     metrics: PrometheusHandle,
-    readiness: Readiness,
+    (readiness, leading): (Readiness, Leading),
     inbox: Option<DevelopmentSms>,
     overview: Overview,
 ) -> anyhow::Result<Http> {
@@ -68,10 +73,12 @@ pub(crate) fn start(
         let app = App::new()
             .app_data(web::Data::new(metrics))
             .app_data(web::Data::new(readiness))
+            .app_data(web::Data::new(leading))
             .wrap(Condition::new(is_local, from_fn(rebinding::guard)))
             .route("/metrics", web::get().to(render))
             .route("/live", web::get().to(async || "live\n"))
             .route("/ready", web::get().to(ready))
+            .route("/leader", web::get().to(leader))
             .configure(move |config| overview.routes(config))
             .configure(move |config| {
                 if let Some(inbox) = inbox {
@@ -140,4 +147,22 @@ async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
     let mut answer =
         if readiness.is_ready() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.body(readiness.text())
+}
+
+/// Tells a load balancer whether people are to be sent here: 200 at the gateway that leads and at one without a fleet, 503 at all others, with
+/// the leader's name and address if it is known.
+async fn leader(leading: web::Data<Leading>) -> HttpResponse {
+    match leading.now() {
+        Lead::Here => HttpResponse::Ok().json(serde_json::json!({"leads": true})),
+        Lead::Elsewhere(leader) => {
+            let mut answer = HttpResponse::ServiceUnavailable();
+            if let Some(origin) = config::origin(&leader.address) {
+                answer.insert_header((LEADER, origin));
+            }
+            answer.json(serde_json::json!({"leads": false, "leader": leader}))
+        }
+        Lead::Nobody => {
+            HttpResponse::ServiceUnavailable().json(serde_json::json!({"leads": false, "leader": null}))
+        }
+    }
 }

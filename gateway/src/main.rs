@@ -1,5 +1,6 @@
 //! `changtong`: the gateway, its development city, and the commands of its operators.
 
+mod across;
 mod alarm;
 mod check;
 mod cli;
@@ -16,6 +17,7 @@ mod generate;
 mod history;
 mod host;
 mod http;
+mod leading;
 mod member;
 mod operator;
 mod out;

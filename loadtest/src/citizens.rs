@@ -1,7 +1,7 @@
 //! The citizens of a load test: made-up people who show their codes, open places' pages, apply, and consent at their own pages over
 //! HTTP, each from an address of their own. The plan decides who comes and when; the devices use the receipts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -37,6 +37,8 @@ const UNDER_WAY_MAX: usize = 1_000;
 const KEPT_MAX: usize = 512;
 /// The pages close what is idle for 45 seconds.
 const IDLE_MAX: Duration = Duration::from_secs(30);
+/// The limit of applicants who are looked for at the end.
+const ACCEPTED_MAX: usize = 1_000;
 /// The redirect target of a first application's form.
 const APPLIED: &str = "/code?did=applied";
 
@@ -86,13 +88,16 @@ impl Refusal {
 
 /// The citizens of one run. One thread's: visits run beside each other on a `LocalSet`.
 pub struct Citizens {
-    pages: SocketAddr,
+    /// The pages of the gateway that leads.
+    pages: Cell<SocketAddr>,
     inbox: Inbox,
     people: People,
     /// The citizens who are signed in; only preparation adds to them.
     citizens: RefCell<Vec<Rc<Citizen>>>,
     /// The links in places' printed codes.
     places: Vec<String>,
+    /// The first applicants whose application was acknowledged.
+    accepted: RefCell<Vec<Rc<Citizen>>>,
     kept: KeptConnections,
     under_way: Semaphore,
     receipts: RefCell<VecDeque<Shown>>,
@@ -132,6 +137,29 @@ impl Citizens {
         }
     }
 
+    /// Sends everybody to the gateway that leads now.
+    pub(crate) fn lead(&self, fleet: &Fleet) {
+        self.pages.set(fleet.pages.unwrap_or(self.pages.get()));
+        self.inbox.move_to(fleet.http);
+        self.kept.close();
+    }
+
+    /// Looks for the codes of those whose applications were acknowledged; returns the number of all of them and of those without a code.
+    pub(crate) async fn look_for_accepted(&self) -> (u64, u64) {
+        let accepted = self.accepted.borrow().clone();
+        let mut lost = 0;
+        for citizen in &accepted {
+            let looked = async {
+                let connection = self.connect(citizen).await?;
+                Browser::resume(connection, self.pages.get(), citizen.session.clone())
+                    .check("/code", CODE_MARK)
+                    .await
+            };
+            lost += u64::from(looked.await.is_err());
+        }
+        (accepted.len() as u64, lost)
+    }
+
     /// Returns every phone, document and name that was used, for the search for leaks. Not kept anywhere: made again from their numbers.
     pub fn canaries(&self) -> Vec<String> {
         self.people.all().flat_map(Person::secrets).collect()
@@ -161,7 +189,7 @@ impl Citizens {
         citizen: &Citizen,
         (path, mark): (&str, &str),
     ) -> Result<(), BrowserError> {
-        let mut browser = Browser::resume(connection, self.pages, citizen.session.clone());
+        let mut browser = Browser::resume(connection, self.pages.get(), citizen.session.clone());
         let looked = browser.check(path, mark).await.map(drop);
         if !matches!(looked, Err(BrowserError::Http(_))) {
             self.kept.keep(owner, browser.end().0);
@@ -171,14 +199,22 @@ impl Citizens {
 
     /// Signs in a new person and applies; returns the browser.
     async fn apply(&self, person: &Person) -> Result<Browser, BrowserError> {
-        let mut browser = Browser::open(self.pages, Some(person.address())).await?;
+        let mut browser = Browser::open(self.pages.get(), Some(person.address())).await?;
         browser.sign_in(&self.inbox, &person.phone, "/apply").await?;
         let leads = browser.apply(&person.form(), "/").await?;
         if leads != APPLIED {
             return Err(BrowserError::WrongPage { path: "/apply".to_owned() });
         }
+        self.accept(Citizen { session: browser.session(), address: person.address() });
         browser.check(APPLIED, CODE_MARK).await?;
         Ok(browser)
+    }
+
+    fn accept(&self, citizen: Citizen) {
+        let mut accepted = self.accepted.borrow_mut();
+        if accepted.len() < ACCEPTED_MAX {
+            accepted.push(Rc::new(citizen));
+        }
     }
 
     fn owner(&self, person: u32) -> u32 {
@@ -190,7 +226,7 @@ impl Citizens {
     }
 
     async fn connect(&self, citizen: &Citizen) -> Result<Connection, HttpError> {
-        Connection::open(self.pages, Some(citizen.address)).await
+        Connection::open(self.pages.get(), Some(citizen.address)).await
     }
 }
 

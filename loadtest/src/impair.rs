@@ -2,6 +2,7 @@
 //! packets by a seed, forgets flows as a NAT does, and cuts the path. [`link`] decides the fate of each packet.
 //! It does not know QUIC.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,6 +80,22 @@ pub struct Counts {
     pub refused: u64,
     /// Flows that got a new upstream socket by [`Proxy::rebind`].
     pub rebinds: u64,
+}
+
+impl Counts {
+    /// Returns the counts by their names in a report.
+    pub(crate) fn by_name(&self) -> BTreeMap<String, u64> {
+        let all = [
+            ("passed", self.passed),
+            ("dropped", self.dropped),
+            ("duplicated", self.duplicated),
+            ("corrupted", self.corrupted),
+            ("reordered", self.reordered),
+            ("refused", self.refused),
+            ("rebinds", self.rebinds),
+        ];
+        all.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    }
 }
 
 /// The state that the relay has to reach.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod brokers;
 pub mod citizens;
 pub mod command;
 pub mod compare;
@@ -13,6 +14,7 @@ pub mod impair;
 pub mod out;
 pub mod outcome;
 pub mod pages;
+pub mod ports;
 pub mod proof;
 pub mod quick;
 pub mod record;

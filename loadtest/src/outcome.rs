@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::{Kind, Scenario, Threshold};
 
 mod file;
+mod fleet;
 pub mod schema;
 mod verdict;
 
 pub use file::{REPORT_FILE, ReportError};
+pub use fleet::{FleetReport, LeaderReport, PromiseReport};
 pub use verdict::{Exit, Verdict};
 
 /// The version of the report's layout.
@@ -48,8 +50,11 @@ pub struct Report {
     pub events: Vec<EventReport>,
     /// The counts of packets by effect of the simulated network; absent without one.
     pub network: Option<BTreeMap<String, u64>>,
-    /// The gateway's own figures over the run.
+    /// The gateway's own figures over the run; in a fleet those of the first gateway.
     pub server: Vec<ServerSeries>,
+    /// The part of a report about several gateways; absent with one.
+    #[serde(default)]
+    pub fleet: Option<FleetReport>,
 }
 
 /// The facts of a run.

@@ -11,6 +11,10 @@ use protocol::{
     Advice, CodeId, Colour, DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
 };
 
+mod merged;
+
+pub use merged::check_all;
+
 /// The reason why the comparison could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {

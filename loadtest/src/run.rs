@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use bench::machine;
 use device::clock;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,9 @@ mod crowd;
 mod devices;
 mod drive;
 mod events;
+mod gateways;
 pub mod limit;
+mod merged;
 mod model;
 mod post;
 mod privacy;
@@ -131,6 +133,7 @@ fn of_scenario(scenario: &Scenario, place: &Place, words: &str) -> anyhow::Resul
 /// Opens the city that a scenario needs: the running one that was named, or one of its own.
 fn city(scenario: &Scenario, place: &Place, folder: &Path) -> anyhow::Result<City> {
     if let Some(data) = &place.data {
+        ensure!(scenario.city.gateways == 1, "a run starts its fleet of gateways itself: leave out --data");
         return City::running(data);
     }
     let log = folder.join("gateway.log");
@@ -154,7 +157,7 @@ fn in_city(
     (city, folder): (City, &Path),
     command: String,
 ) -> anyhow::Result<(Finished, City)> {
-    let session = Session { scenario, seed, fleet: city.fleet().clone() };
+    let session = Session { scenario, seed, fleets: city.fleets().to_vec(), names: city.names() };
     let city = Arc::new(Mutex::new(city));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let measured = LocalSet::new().block_on(&runtime, async {
@@ -168,18 +171,28 @@ fn in_city(
     let mut measured = measured?;
     let city = Arc::into_inner(city).context("an event still uses the city")?;
     let mut city = city.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let proof = city
-        .bring_ledger_home()
-        .and_then(|()| Ok(proof::prove(city.fleet(), &measured.claims)?))
-        .context("comparing acknowledgements with the punch log");
-    let proof = noted(proof, &mut measured.unfinished);
-    let searched = privacy::search(&measured.needles, city.log(), city.fleet().http);
+    // Of several gateways only one runs after the proof.
+    let metrics = privacy::metrics(city.fleets().iter().map(|fleet| fleet.http));
+    let metrics = noted(metrics.context("reading the metrics"), &mut measured.unfinished);
+    let proof = prove(&mut city, &mut measured);
+    let proof =
+        noted(proof.context("comparing acknowledgements with the punch log"), &mut measured.unfinished);
+    let searched = privacy::search(&measured.needles, &city.logs(), &metrics);
     let searched = searched.context("searching for personal data");
     let searched = noted(searched, &mut measured.unfinished);
     let hlog = measured.hlog();
     let report = report(scenario, seed, measured, (proof, searched), command);
     let files = write(&report, &hlog, folder)?;
     Ok((Finished { report, files }, city))
+}
+
+/// Compares the acknowledgements with the punch log, or with those of all gateways.
+fn prove(city: &mut City, measured: &mut Measured) -> anyhow::Result<Proof> {
+    if let Some(several) = &mut measured.several {
+        return merged::prove(city, &measured.claims, several);
+    }
+    city.bring_ledger_home()?;
+    Ok(proof::prove(city.fleet(), &measured.claims)?)
 }
 
 /// Waits for a signal to end: the run's own city ends with it.
@@ -236,7 +249,13 @@ fn report(
         let few = "most people were not answered, and no threshold asked for it: such a run proves nothing";
         unfinished = Some(few.to_owned());
     }
-    let verdict = Verdict::of(&proof, (&scenario.generator, &measured.generator), unfinished, &thresholds);
+    let fleet = measured.several;
+    let verdict = Verdict::of(
+        (&proof, fleet.as_ref()),
+        (&scenario.generator, &measured.generator),
+        unfinished,
+        &thresholds,
+    );
     let run = Run {
         started: jiff::Timestamp::from_millisecond(measured.started_ms.cast_signed())
             .map(|moment| moment.to_string())
@@ -265,6 +284,7 @@ fn report(
         events: measured.events,
         network: measured.network,
         server: measured.server,
+        fleet,
     }
 }
 

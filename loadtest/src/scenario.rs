@@ -8,11 +8,13 @@ use crate::impair::Conditions;
 
 mod check;
 pub mod curve;
+mod event;
 pub mod plan;
 mod read;
 mod resize;
 mod shipped;
 
+pub use event::{Event, Part, What};
 pub use read::{ScenarioError, load, parse};
 pub use shipped::{SHIPPED, Shipped};
 
@@ -67,6 +69,9 @@ pub struct City {
     pub people: u32,
     /// The number of gates; ten concentrators and ten handhelds are added.
     pub gates: u32,
+    /// The number of gateways. More than one are a fleet over three brokers, all of them processes of the run.
+    #[serde(default = "alone")]
+    pub gateways: u32,
 }
 
 /// The people who come.
@@ -249,51 +254,6 @@ impl Default for Retry {
     }
 }
 
-/// An event during the run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    /// The start, seconds from the start of the run.
-    pub at_s: f64,
-    /// The length, seconds, of an event that has an end.
-    pub for_s: Option<f64>,
-    /// The event.
-    #[serde(rename = "do")]
-    pub what: What,
-    /// The carrier, for an event of the kind `carrier`.
-    pub carrier: Option<String>,
-    /// The simulated carrier's fault.
-    pub mode: Option<String>,
-    /// The delay of that fault, milliseconds.
-    pub ms: Option<u32>,
-    /// The number of people whose colour changes.
-    pub count: Option<u32>,
-    /// The conditions of the network during the event; afterwards the scenario's own apply again.
-    pub network: Option<Conditions>,
-}
-
-/// The kind of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum What {
-    /// A carrier gets a fault.
-    Carrier,
-    /// The gateway is killed by SIGKILL, and started again at the end.
-    Kill,
-    /// The gateway is ended by SIGTERM, and started again.
-    Terminate,
-    /// The disk of the gateway's punch log is full.
-    FillDisk,
-    /// The network changes.
-    Network,
-    /// Every device appears under another address.
-    Rebind,
-    /// Every device loses its connection.
-    Disconnect,
-    /// Two operators turn people red; devices must see it at once.
-    Colours,
-}
-
 /// The bounds of a figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -356,6 +316,10 @@ impl Default for Generator {
     fn default() -> Self {
         Self { late_p99_ms_max: 100.0, busy_share_max: 0.95 }
     }
+}
+
+const fn alone() -> u32 {
+    1
 }
 
 fn one() -> f64 {

@@ -1,4 +1,4 @@
-"""A checkpoint device in 120 lines that follows protocol/SPEC.md: verifies one text, then records three punches.
+"""A checkpoint device in 130 lines that follows protocol/SPEC.md: verifies one text, then records three punches.
 
 device.py HOST PORT SERVER_NAME CA CERTIFICATE KEY REGION PLACE TEXT     (paths are PEM; needs aioquic)
 Exit code 0 if every punch was acknowledged. A real device also keeps its queue on disk, connects again and shows colours.
@@ -15,7 +15,7 @@ from aioquic.quic.configuration import QuicConfiguration
 COLOUR = {1: "green", 2: "yellow", 3: "red"}  # any other number: unknown
 ADVICE = {1: "pass", 2: "stop", 3: "check-document", 5: "not-a-pass-code"}  # any other number: ask-staff
 HELLO, VERIFY, PUNCH_BATCH = 1, 2, 3
-WELCOME, VERDICTS, BUSY, GAP, ERROR, DRAIN = 129, 130, 131, 132, 133, 134
+WELCOME, VERDICTS, BUSY, GAP, ERROR, DRAIN, GATEWAYS = 129, 130, 131, 132, 133, 134, 138
 EPOCH_BEHIND, NUMBER_USED, ACKNOWLEDGED_AHEAD = NUMBERING_LOST = 15, 31, 33  # a higher epoch heals these
 
 
@@ -64,6 +64,16 @@ def verdicts(body: bytes) -> tuple[int, int]:
     return first, first + count - 1 if first else 0
 
 
+def gateways(body: bytes) -> list[str]:
+    """Returns the addresses of the city's gateways. A real device tries them in turn when its own is lost or drains."""
+    (count,), at, addresses = struct.unpack_from("<I", body), 4, []
+    for _ in range(count):
+        (length,) = struct.unpack_from("<I", body, at)
+        addresses.append(body[at + 4 : at + 4 + length].decode())
+        at += 4 + length
+    return addresses
+
+
 async def session(host, port, tls, region, place, epoch: int, queue: list[tuple[str, int]]) -> int:
     """Sends the queue in that epoch. Returns 0 if all of it is acknowledged, -1 if it is refused, otherwise the next epoch to use."""
     async with asyncio.timeout(20), connect(host, int(port), configuration=tls) as connection:
@@ -82,6 +92,8 @@ async def session(host, port, tls, region, place, epoch: int, queue: list[tuple[
                 first, last = verdicts(body)
                 if first and first <= acknowledged + 1:
                     acknowledged = max(acknowledged, last)
+            elif kind == GATEWAYS:
+                print("gateways:", *gateways(body))
             elif kind == BUSY:
                 await asyncio.sleep(struct.unpack_from("<I", body)[0] / 1000)
                 writer.write(frame(PUNCH_BATCH, 4, punches(acknowledged + 1)))

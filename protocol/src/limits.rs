@@ -13,6 +13,10 @@ pub const VERDICTS_PER_FRAME_MAX: usize = 8192;
 pub const SCANNED_TEXT_BYTES_MAX: usize = 4296;
 /// The text of an `Error`.
 pub const ERROR_TEXT_BYTES_MAX: usize = 256;
+/// Gateways of one city in a `Gateways`: more than a fleet has.
+pub const GATEWAYS_MAX: usize = 32;
+/// The address of one of them: the longest name of the DNS has 253 bytes, and a port takes six.
+pub const GATEWAY_ADDRESS_BYTES_MAX: usize = 260;
 /// The validity of a person token after its issue …
 pub const TOKEN_GOOD_FOR_S: u32 = 60;
 /// … and the tolerance in both directions for the clocks of the phone and the gateway.
@@ -75,4 +79,5 @@ const _: () = {
     // header, region, receipt, checksum
     assert!(10 + 2 + RECEIPT_BYTES + 4 <= QUERY_BYTES_MAX);
     assert!(QUERY_MS_MAX < IDLE_MS_MAX);
+    assert!(GATEWAYS_MAX * (4 + GATEWAY_ADDRESS_BYTES_MAX) + 4 <= FRAME_BODY_BYTES_MAX);
 };

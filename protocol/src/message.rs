@@ -1,6 +1,6 @@
 //! The requests and answers. Type numbers below 128 are requests, from 128 on answers. A number is never reused, and a
 //! released body never changes: a new body gets a new number. 6 and 137 are reserved for colour deltas. Trajectory queries
-//! and their answers are in `trajectory`.
+//! and their answers are in `trajectory`, the list of gateways in `gateways`.
 
 use bincode::de::Decoder;
 use bincode::enc::Encoder;
@@ -9,6 +9,7 @@ use bincode::{Decode, Encode};
 
 use crate::codec::{self, Bounded, CodecError};
 use crate::error::ErrorCode;
+use crate::gateways::Gateways;
 use crate::ids::{Epoch, RegionId, Sequence};
 use crate::limits::{BATCH_PUNCHES_MAX, ERROR_TEXT_BYTES_MAX, VERDICTS_PER_FRAME_MAX};
 use crate::punch::{Punch, Scanned};
@@ -86,7 +87,7 @@ wire_numbered! {
         Region = 1 => "region",
         /// The region is parked after repeated failures.
         Parked = 2 => "parked",
-        /// The log's queue or its disk is full.
+        /// The log's queue or its disk is full, or the second copy that answers wait for is away.
         Ledger = 3 => "ledger",
         /// The region's actor failed on this batch.
         Failed = 4 => "failed",
@@ -212,5 +213,6 @@ messages! {
         Drain = 134,
         Pong = 135,
         TrajectoryAnswer = 136,
+        Gateways = 138,
     }
 }

@@ -86,6 +86,8 @@ metrics! {
     NUMBERS_USED = Counter "changtong_punch_numbers_used_total" [] "Batches refused because a number in them was already used for another punch.";
     GAPS = Counter "changtong_punch_gaps_total" [] "Batches refused because earlier punches are missing.";
     LOST = Counter "changtong_punches_lost_total" [] "Punches that were acknowledged to a device and are missing in the log.";
+    HELD_ELSEWHERE = Counter "changtong_fleet_punches_held_elsewhere_total" [] "Punches that devices hold acknowledgements for and another gateway's log has; absent without a fleet.";
+    UNCONFIRMED = Gauge "changtong_fleet_punches_unconfirmed" [] "Punches that devices hold acknowledgements for and that only a gateway that is away can have; absent without a fleet.";
     SCRUB_FAILURES = Counter "changtong_ledger_scrub_failures_total" [] "Sealed segments that failed the background scrub.";
     RECOVERY_SECONDS = Gauge "changtong_ledger_recovery_seconds" [] "Duration of the last recovery of the punch log.";
     PUNCHES_OLDEST = Gauge "changtong_punches_oldest_timestamp_seconds" [] "Earliest possible time of the oldest readable punch, seconds since 1970 UTC.";
@@ -106,7 +108,10 @@ metrics! {
     FLEET_LEADS = Gauge "changtong_fleet_leads" [] "1 while this gateway leads its fleet; absent without a fleet.";
     FLEET_POSITION = Gauge "changtong_fleet_position" [] "Position in the fleet's stream up to which this gateway has everything.";
     FLEET_LAG = Gauge "changtong_fleet_lag_messages" [] "Messages of the fleet's stream that this gateway has not applied.";
-    FLEET_ADRIFT = Gauge "changtong_fleet_adrift" [] "1 while this gateway neither leads its fleet nor follows a leader; absent without a fleet.";
+    FLEET_SNAPSHOT_AGE = Gauge "changtong_fleet_snapshot_age_seconds" [] "Age of the newest snapshot by which gateways join the fleet; 0 at a gateway that does not lead.";
+    FLEET_COLOURS_AGE_SECONDS = Gauge "changtong_fleet_colours_age_seconds" [] "Time since this gateway last knew that it had every change of its fleet's leader, or since its start; 0 while it leads; absent without a fleet.";
+    FLEET_COPY_LAG = Gauge "changtong_fleet_copy_lag_batches" [] "Durable batches of the punch log that the second copy at the broker does not have.";
+    FLEET_COPY_AGE_SECONDS = Gauge "changtong_fleet_copy_age_seconds" [] "Time since a batch was first seen that the second copy still lacks; 0 if it has all.";
     REGISTRAR_PARKED = Gauge "changtong_registrar_parked" [] "1 while the registrar is parked after repeated failures.";
     REGISTRAR_ACTS = Counter "changtong_registrar_acts_total" ["outcome"] "Changes of the registry: done, refused by a rule, failed.";
     REGISTRAR_GROUP_ACTS = Histogram "changtong_registrar_group_acts" [] "Acts made durable by one sync of the registry.";

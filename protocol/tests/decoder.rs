@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use protocol::codec::Bounded;
+use protocol::gateways::Gateways;
 use protocol::message::{
     Answer, Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Request, Verdicts, Verify,
     Welcome,
@@ -126,6 +127,10 @@ fn answer() -> impl Strategy<Value = Answer> {
             Answer::Pong(Pong { device_time_ms, gateway_time_ms })
         }),
         trajectory().prop_map(Answer::TrajectoryAnswer),
+        prop::collection::vec("[a-z0-9.-]{1,40}:[1-9][0-9]{0,3}", 0..5).prop_map(|texts| {
+            let addresses = texts.iter().map(|text| text.parse().expect("an address")).collect();
+            Answer::Gateways(Gateways { addresses: Bounded(addresses) })
+        }),
     ]
 }
 

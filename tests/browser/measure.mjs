@@ -60,7 +60,7 @@ export async function look(it, name) {
   for (const what of seen.unnamed) wrong.push(`no label: ${what}`);
   for (const what of seen.bare) wrong.push(`a colour without shape or word: ${what}`);
   for (const text of [page.url(), await page.title()]) {
-    if (/(?<![\da-f])1[3-9]\d{9}(?![\da-f])|\d{17}[\dX]/.test(text)) wrong.push(`a number in ${text}`);
+    if (/(?<![\da-f])(1[3-9]\d{9}|\d{17}[\dX])(?![\da-f])/.test(text)) wrong.push(`a number in ${text}`);
   }
   for (const what of await page.evaluate(inTheWay)) wrong.push(what);
   for (const what of seen.oneTongue) wrong.push(`in one language only: ${what}`);

@@ -16,6 +16,12 @@ pub struct SetClock {
     file: PathBuf,
 }
 
+/// Returns a minute of the city's time, as commands take it.
+pub fn minute_of(at_s: u64) -> String {
+    let minute = (at_s + 8 * 3600) / 60;
+    format!("{}T{:02}:{:02}", day_of(at_s), minute / 60 % 24, minute % 60)
+}
+
 impl SetClock {
     /// Makes the city's next processes use this clock, which is right until it is set.
     pub fn of(city: &mut City) -> Self {
@@ -48,9 +54,8 @@ impl City {
     /// Lets operators confirm the clock that is wrong by that much; returns true if it was accepted, and the output.
     pub fn say_right(&self, operators: usize, wrong_s: i64) -> (bool, String) {
         let at_s = clock::now_s().saturating_add_signed(wrong_s);
-        let minute = (at_s + 8 * 3600) / 60;
-        let time = format!("{}T{:02}:{:02}", day_of(at_s), minute / 60 % 24, minute % 60);
-        let (status, out, err) = self.signed_under(operators, &["clock", "believe", "--time", &time]);
+        let words = ["clock", "believe", "--time", &minute_of(at_s)];
+        let (status, out, err) = self.signed_under(operators, &words);
         (status.success(), out + &err)
     }
 }

@@ -52,6 +52,8 @@ impl Client<'_> {
         let identity = Identity { authority: self.authority.as_bytes(), certificate, alpn: b"" };
         let config = identity.tls().expect("certificates and keys");
         let name = "localhost".try_into().expect("a name");
-        TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await?).await
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 }

@@ -14,6 +14,7 @@ use loadtest::http;
 pub use operators::operator_key;
 use runtime::{clock, lock};
 
+pub mod brokers;
 pub mod browser;
 pub mod clocks;
 mod handed;
@@ -99,7 +100,7 @@ pub fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
 }
 
 /// Returns the sum of a metric's series whose labels contain `labels`, in the text format of Prometheus.
-fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
+pub fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
     let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
     let lines = metrics.lines().filter(is_it).filter(|line| line.contains(labels));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
@@ -363,10 +364,9 @@ impl City {
     fn sign(&self, mut command: Command, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         command.args(words).args(["--log", &self.level]);
         if operators > 0 {
-            let keys = self.fleet().operators;
-            keys[..operators].iter().for_each(|key| {
+            for key in &self.fleet().operators[..operators] {
                 command.arg("--sign").arg(key);
-            });
+            }
         }
         let output = command.arg("--data").arg(self.data()).output().expect("the program runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -1,7 +1,8 @@
 //! A `nats-server` with JetStream on this machine, for fleets of gateways.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::wait_for;
@@ -17,7 +18,8 @@ impl Nats {
     /// Starts a server with an empty store.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let process = spawn(directory.path(), -1);
+        let free = loadtest::ports::free().expect("a free port");
+        let process = spawn(directory.path(), free);
         let port = port(directory.path(), &process);
         Self { directory, process, port }
     }
@@ -33,9 +35,28 @@ impl Nats {
         self.process.wait().expect("our own process");
     }
 
+    /// Removes the messages of a stream before that position, as a server does that is told to.
+    pub fn trim(&self, stream: &str, position: u64) {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("the broker");
+        let body = format!("{{\"seq\":{position}}}");
+        let request = format!(
+            "CONNECT {{\"verbose\":false}}\r\nSUB trimmed 1\r\nPUB $JS.API.STREAM.PURGE.{stream} trimmed {}\r\n{body}\r\n",
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).expect("sent");
+        let answer =
+            BufReader::new(connection).lines().map_while(Result::ok).find(|line| line.contains("purged"));
+        assert!(answer.is_some_and(|answer| answer.contains("\"success\":true")));
+    }
+
+    /// Destroys the store of a server that has ended.
+    pub fn wipe(&self) {
+        std::fs::remove_dir_all(self.directory.path().join("store")).expect("its store");
+    }
+
     /// Starts it again, with its store, on its port.
     pub fn restart(&mut self) {
-        self.process = spawn(self.directory.path(), self.port.into());
+        self.process = spawn(self.directory.path(), self.port);
         port(self.directory.path(), &self.process);
     }
 }
@@ -47,10 +68,7 @@ impl Drop for Nats {
     }
 }
 
-fn spawn(directory: &Path, port: i32) -> Child {
-    let known = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
-    let program = known.iter().map(PathBuf::from).find(|path| path.exists());
-    let program = program.expect("nats-server is installed: `apt-get install nats-server`");
+fn spawn(directory: &Path, port: u16) -> Child {
     let path = directory.display();
     let text = format!(
         "listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{path}\"\njetstream {{ store_dir: \"{path}/store\" }}\n"
@@ -58,7 +76,7 @@ fn spawn(directory: &Path, port: i32) -> Child {
     let config = directory.join("nats.conf");
     std::fs::write(&config, text).expect("written");
     let log = std::fs::File::create(directory.join("nats.log")).expect("a log file");
-    let mut command = Command::new(program);
+    let mut command = Command::new(loadtest::brokers::program().expect("nats-server is installed"));
     command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().expect("nats-server starts")
 }

@@ -3,14 +3,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use actors::registrar::Registrar;
+use actors::registrar::{AtGate, Receipt, Registrar};
 use actors::sms::{Asker, DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
 use device::tokens::{Person, Tokens};
 use keys::Keys;
 use policy::Policy;
 use protocol::{Advice, Class, CodeId, Colour, Verdict};
 use registry::colours::Codes;
-use registry::{Phone, Registry};
+use registry::{Beneficiary, ConsentTerms, Detail, Flow, Phone, Registry};
 use runtime::clock;
 use serde_json::Value;
 use simulator::{DemoPerson, demo_people};
@@ -164,4 +164,33 @@ pub fn appeal(city: &City, code: u64, words: &str) {
     let why = registrar.why(code).expect("readable").expect("there is");
     let decision = why.decisions.last().expect("red is a decision").id;
     registrar.appeal(code, decision, words, clock::now_s()).expect("taken");
+}
+
+/// A consent to show a city's staff so much: whose, when, and how much.
+pub type Given<'a> = (&'a str, u64, Detail);
+
+/// Returns receipts of new consents, as a citizen's page would have shown them at those moments; `taken_back` selects those whose
+/// consent was withdrawn then. For a city whose gateway does not run: there is one writer.
+pub fn receipts(city: &City, given: &[Given<'_>], taken_back: impl Fn(usize) -> bool) -> Vec<Receipt> {
+    let path = city.data().join("policy.toml");
+    let text = std::fs::read_to_string(&path).expect("the city's policy");
+    let policy = Policy::parse(&text, &path).expect("a good policy");
+    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
+    let mut registry = Registry::open(&city.data().join("registry.db"), &keys).expect("the city's registry");
+    let codes = Codes::new(0);
+    let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
+    let one = |(index, &(phone, now_s, detail)): (usize, &Given<'_>)| {
+        let phone = Phone::parse(phone).expect("a phone number");
+        let agreed =
+            ConsentTerms { flow: Flow::Scan, beneficiary: Beneficiary::Owner, detail, text: "scan-1" };
+        let consent = registrar.consent(&prove(&keys, &phone, now_s), agreed, now_s).expect("recorded");
+        let AtGate::Open(receipt) = registrar.receipt(consent, &phone, now_s).expect("open") else {
+            panic!("nobody has scanned it")
+        };
+        if taken_back(index) {
+            registrar.withdraw_consent(consent, &phone).expect("open");
+        }
+        receipt
+    };
+    given.iter().enumerate().map(one).collect()
 }

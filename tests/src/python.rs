@@ -6,6 +6,9 @@ use std::process::Command;
 /// The environment's name in the directory for files of tests. `loadtest peers` looks for a server there.
 const ENVIRONMENT: &str = "foreign-venv";
 
+/// A current nats-server, in the same directory.
+pub const SERVER: &str = "foreign-venv/bin/nats-server";
+
 /// Runs the device in another language with the packages; returns its output. Without arguments it only installs them. `files` is Cargo's
 /// directory for the files of tests.
 ///

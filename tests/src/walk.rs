@@ -4,17 +4,20 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use device::Counts;
 use device::{Device, DeviceState, Fleet, wire};
-use loadtest::proof::{self, Claim, Claims, Fact, Proof};
+use loadtest::proof::{self, Claim, Claims, Fact, Proof, ProofError};
 use protocol::message::Welcome;
 use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
 use runtime::clock;
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::{City, deadline};
+use crate::{City, block_on, deadline, wait_for};
 
 /// The number of punches that a walker keeps in flight.
 const UNDER_WAY: usize = 24;
@@ -73,6 +76,7 @@ pub struct Walker {
     places: Vec<(PlaceId, RegionId)>,
     pending: VecDeque<Fact>,
     claim: Claim,
+    pace: Duration,
 }
 
 impl Walker {
@@ -81,7 +85,13 @@ impl Walker {
         let places = fleet.devices[index].places().collect();
         let device = device(endpoint, fleet, index);
         let progress = Rc::default();
-        Self { device, progress, places, pending: VecDeque::new(), claim: Claim::default() }
+        Self { device, progress, places, pending: VecDeque::new(), claim: Claim::default(), pace: PACE }
+    }
+
+    /// Sets the interval between two people, from 2 ms.
+    pub fn at_pace(mut self, pace: Duration) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// Returns its progress.
@@ -102,7 +112,7 @@ impl Walker {
             } else if stop.get() && self.pending.is_empty() {
                 return self;
             }
-            let until = clock::now() + PACE;
+            let until = clock::now() + self.pace;
             self.device.step_until(until).await.expect("another attempt heals it");
             for acknowledged in self.device.take_acknowledged() {
                 let fact = self.pending.pop_front().expect("what is acknowledged was sent");
@@ -171,14 +181,76 @@ impl Crew {
     }
 }
 
+/// Walkers on a thread of their own, beside what a test does.
+pub struct Traffic {
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<[AtomicU64]>,
+    exports: mpsc::SyncSender<Vec<Vec<u8>>>,
+    thread: thread::JoinHandle<Proof>,
+}
+
+impl Traffic {
+    /// Starts so many walkers, which the function makes on their thread.
+    pub fn start(count: usize, make: impl FnOnce() -> Vec<Walker> + Send + 'static) -> Self {
+        let (stop, acknowledged) =
+            (Arc::<AtomicBool>::default(), (0..count).map(|_| AtomicU64::new(0)).collect::<Arc<[_]>>());
+        let (exports, exported) = mpsc::sync_channel::<Vec<Vec<u8>>>(1);
+        let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&acknowledged));
+        let thread = thread::spawn(move || {
+            let walkers = block_on(async {
+                let crew = Crew::of(make().into_iter());
+                while !stopped.load(Ordering::Relaxed) {
+                    for (note, progress) in noted.iter().zip(crew.progress()) {
+                        note.store(progress.acknowledged, Ordering::Relaxed);
+                    }
+                    tokio::time::sleep(PACE).await;
+                }
+                crew.end().await
+            });
+            stopped.store(false, Ordering::Relaxed);
+            prove_all(&exported.recv().expect("the exports"), walkers)
+        });
+        Self { stop, acknowledged, exports, thread }
+    }
+
+    /// Waits until each walker has so many more punches acknowledged.
+    pub fn advance(&self, punches: u64) {
+        let now = || self.acknowledged.iter().map(|one| one.load(Ordering::Relaxed));
+        let goals: Vec<_> = now().map(|acknowledged| acknowledged + punches).collect();
+        wait_for("punches", || now().zip(&goals).all(|(now, goal)| now >= *goal).then_some(()));
+    }
+
+    /// Stops new people, waits for the last acknowledgements, and compares all of them with the gateways' punch logs, which are exported
+    /// then.
+    pub fn prove(self, export: impl FnOnce() -> Vec<Vec<u8>>) -> Proof {
+        self.stop.store(true, Ordering::Relaxed);
+        let has_ended = || self.thread.is_finished() || !self.stop.load(Ordering::Relaxed);
+        wait_for("the last acknowledgements", || has_ended().then_some(()));
+        self.exports.send(export()).expect("the walkers' thread");
+        self.thread.join().expect("the proof")
+    }
+}
+
 /// Compares the walkers' acknowledgements with the city's punch log, and asserts that nothing is lost, doubled or wrong.
 pub fn prove(city: &City, walkers: Vec<Walker>) -> Proof {
+    sound(proof::prove(&city.fleet(), &claims(walkers)))
+}
+
+/// Does the same with the punch logs of a fleet's gateways, each as its export in CSV.
+pub fn prove_all(exports: &[Vec<u8>], walkers: Vec<Walker>) -> Proof {
+    sound(proof::check_all(&claims(walkers), exports.iter().map(Vec::as_slice)))
+}
+
+fn claims(walkers: Vec<Walker>) -> Claims {
     let claims = walkers.into_iter().map(|mut walker| {
         walker.claim.sent = walker.device.state().sent().0;
         ((walker.device.id(), walker.device.state().epoch()), walker.claim)
     });
-    let claims = Claims(claims.collect());
-    let proof = proof::prove(&city.fleet(), &claims).expect("the ledger exports");
+    Claims(claims.collect())
+}
+
+fn sound(proof: Result<Proof, ProofError>) -> Proof {
+    let proof = proof.expect("the ledger exports");
     assert!(proof.holds(), "{proof:?}");
     assert!(proof.acknowledged > 0, "{proof:?}");
     proof

@@ -86,6 +86,16 @@ impl Browser {
         Self { address, client: None, cookies: Vec::new() }
     }
 
+    /// Makes a browser without cookies at those pages.
+    pub const fn at(address: SocketAddr) -> Self {
+        Self { address, client: None, cookies: Vec::new() }
+    }
+
+    /// Returns the browser with its cookies at other pages: browsers keep them for a host, whatever the port.
+    pub fn moved_to(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// Makes a browser at that address, behind the city's proxy.
     pub fn elsewhere(city: &City, client: IpAddr) -> Self {
         Self { client: Some(client), ..Self::new(city) }
@@ -105,6 +115,11 @@ impl Browser {
 
     /// Signs in with the code that development shows, on the way to `next`. Each phone gets one code a minute.
     pub fn sign_in(&mut self, city: &City, phone: &str, next: &str) {
+        self.sign_in_by(|| message(city, phone), phone, next);
+    }
+
+    /// Does what [`Self::sign_in`] does, with the code that `message` returns.
+    pub fn sign_in_by(&mut self, message: impl FnOnce() -> String, phone: &str, next: &str) {
         let asked = self.submit("/in", &[("phone", phone), ("next", next)]);
         assert_eq!(
             (asked.status, asked.location()),
@@ -112,7 +127,7 @@ impl Browser {
             "{}",
             asked.body
         );
-        let code = message(city, phone);
+        let code = message();
         let token = self.token(asked.location());
         let checked = self.post("/in/code", &[("token", &token), ("code", &code), ("next", next)]);
         assert_eq!((checked.status, checked.location()), (303, next), "{}", checked.body);
@@ -195,9 +210,14 @@ impl Browser {
 
 /// Waits for the newest code that development shows for that phone.
 pub fn message(city: &City, phone: &str) -> String {
+    message_of(phone, || city.get("/dev/sms"))
+}
+
+/// Waits for the newest code for that phone among the messages that `shown` returns, with a status.
+pub fn message_of(phone: &str, shown: impl Fn() -> Option<(u16, String)>) -> String {
     let masked = Phone::parse(phone).expect("a number").masked();
     wait_for("a message", || {
-        let messages: Value = serde_json::from_str(&city.get("/dev/sms")?.1).ok()?;
+        let messages: Value = serde_json::from_str(&shown()?.1).ok()?;
         let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
         Some(mine["code"].as_str()?.to_owned())
     })

@@ -1,11 +1,11 @@
-//! Applications a second that are durable with a fleet's stream and without one, and changes a second that a follower applies:
-//! `cargo run --release -p fleet --example fleet_rate -- SERVER APPLICATIONS CALLERS`, where SERVER is a `nats-server` with an empty
-//! JetStream, such as nats://127.0.0.1:4222.
+//! Applications a second that are durable with a fleet's stream and without one, changes a second that a follower applies, and the time of
+//! a snapshot of so many people and of joining by it: `cargo run --release -p fleet --example fleet_rate -- SERVER APPLICATIONS CALLERS PEOPLE`,
+//! where SERVER is a `nats-server` with an empty JetStream, such as nats://127.0.0.1:4222, or the three servers of one, with commas.
 
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,22 +14,28 @@ use actors::registrar::{
     ApplySteps, FleetPosition, Form, RegistrarConfig, RegistrarHandle, SubmitForm, TakeOffice,
 };
 use actors::sms::{Asker, ProvenPhone, SessionId, SmsCodes, SmsLimits};
-use fleet::{Answer, Fleet, FleetConfig, Member, Running, Trouble};
+use fleet::{Answer, Fleet, FleetConfig, Member, Pieces, Rhythm, Running, Trouble, Work};
 use keys::Keys;
+use ledger::Missing;
 use policy::{Policy, PolicyInEffect};
-use registry::colours::Codes;
+use protocol::{Basis, Class, CodeId, Colour, DeviceId, Epoch, Sequence};
+use registry::colours::{CodeEntry, Codes};
 use registry::replication::{Step, StreamPlace};
-use registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
+use registry::{DocumentKind, DocumentNumber, Person, Phone, Registry, RegistryError};
 use runtime::clock;
 use runtime::host::HostedThread;
 
 /// The applications of one caller: each is a group of its own.
 const ONE_BY_ONE: u32 = 500;
+/// The number of the first person that a registry is filled with, beyond those who apply.
+const FIRST_FILLED: u32 = 50_000_000;
+/// The people that are added in one transaction.
+const PEOPLE_AT_ONCE: usize = 10_000;
 /// Rounds in which both take turns: the disk and the other processes change between them.
 const ROUNDS: u32 = 3;
 
 /// The gateway's registrar, and the number of rows that it has applied.
-struct Followed(RegistrarHandle, Arc<AtomicU64>);
+struct Followed(RegistrarHandle, Arc<AtomicU64>, Mutex<Registry>);
 
 impl Member for Followed {
     fn position(&self) -> Answer<StreamPlace> {
@@ -46,9 +52,36 @@ impl Member for Followed {
         })
     }
 
+    fn copy(&self, to: PathBuf) -> Answer<StreamPlace> {
+        let reader = self.2.lock().expect("no panic").reader();
+        Box::pin(async move { reader.and_then(|reader| reader.snapshot_to(&to)).map_err(trouble) })
+    }
+
+    fn may_join(&self) -> Answer<()> {
+        let reader = self.2.lock().expect("no panic").reader();
+        Box::pin(async move { reader.and_then(|reader| reader.may_join()).map_err(trouble) })
+    }
+
+    fn adopt(&self, from: PathBuf, place: StreamPlace) -> Answer<u64> {
+        let reader = self.2.lock().expect("no panic").reader();
+        Box::pin(async move { reader.and_then(|reader| reader.adopt(&from, &place)).map_err(trouble) })
+    }
+
     fn take_office(&self) -> Answer<()> {
         let registrar = self.0.clone();
         Box::pin(async move { registrar.act(TakeOffice).await.map_err(trouble) })
+    }
+
+    fn marks(&self, of: Vec<(DeviceId, Epoch)>) -> Answer<Vec<Sequence>> {
+        Box::pin(async move { Ok(vec![Sequence(0); of.len()]) })
+    }
+
+    fn miss(&self, _: Missing) -> Answer<()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn answer(&self, _: String, _: Vec<u8>, pieces: Pieces) -> Work {
+        Box::pin(pieces.end(Ok(Vec::new())))
     }
 }
 
@@ -69,28 +102,35 @@ fn start(directory: &Path, name: &str, server: Option<&str>) -> (Gateway, Arc<At
     let path = directory.join("keys");
     let keys = Keys::load(&path).expect("keys");
     let mut registry = Registry::open(&directory.join(format!("{name}.db")), &keys).expect("a registry");
+    std::fs::create_dir_all(directory.join(format!("{name}.data"))).expect("a directory");
     let part = server.map(|server| {
+        let servers: Vec<String> = server.split(',').map(str::to_owned).collect();
         let config = FleetConfig {
             name: name.to_owned(),
             address: name.to_owned(),
-            servers: vec![server.to_owned()],
-            replicas: 1,
+            device_address: None,
+            data: directory.join(format!("{name}.data")),
+            replicas: servers.len(),
+            servers,
+            snapshots: Rhythm::default(),
             user: None,
             authority: None,
             certificate: None,
         };
-        Fleet::new(config, Keys::fleet(&path).expect("the fleet's key"), keys.ids())
+        let key = Keys::fleet(&path).expect("the fleet's key");
+        Fleet::new(config, key, &keys).expect("nothing waits")
     });
     if let Some(part) = &part {
         registry.replicate_by(part.outbox()).expect("a member");
     }
+    let reader = Mutex::new(registry.reader().expect("a reader"));
     let (codes, policy) = (Codes::new(0), PolicyInEffect::new(Policy::development()));
     codes.set_loaded();
     let config =
         RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
     let (registrar, thread) = RegistrarHandle::start(registry, codes, policy, config).expect("a thread");
     let running = part.map(|part| {
-        part.start(Arc::new(Followed(registrar.clone(), Arc::clone(&applied)))).expect("a thread")
+        part.start(Arc::new(Followed(registrar.clone(), Arc::clone(&applied), reader))).expect("a thread")
     });
     (Gateway { registrar, thread, running, keys }, applied)
 }
@@ -118,12 +158,16 @@ fn prove(codes: &mut SmsCodes, phone: &Phone, n: u32, now_s: u64) -> ProvenPhone
     codes.check(asker, phone, sent.digits(), now_s).expect("the right code")
 }
 
-fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
+fn person(n: u32) -> Person {
     let document = DocumentNumber::parse(DocumentKind::Passport, &format!("MADEUP{n}")).expect("a passport");
     let phone = Phone::parse(&format!("163{n:08}")).expect("a made-up number");
-    let proven = prove(codes, &phone, n, now_s);
     let (name, district) = ("Made Up".to_owned(), "360102".to_owned());
-    let person = Person { name, document, phone, district, community: String::new() };
+    Person { name, document, phone, district, community: String::new() }
+}
+
+fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
+    let person = person(n);
+    let proven = prove(codes, &person.phone, n, now_s);
     let declared = Some(n.is_multiple_of(100));
     Form { person, declared, consent: None, proven, guardian: None, along: false }
 }
@@ -154,6 +198,27 @@ fn apply(gateway: &Gateway, people: Range<u32>, callers: u32) -> f64 {
     number / clock::since(begun).as_secs_f64()
 }
 
+/// Makes the leader's registry with people.
+fn fill(directory: &Path, people: u32) {
+    let keys = Keys::load(&directory.join("keys")).expect("keys");
+    let path = directory.join("leader.db");
+    let mut registry = Registry::open(&path, &keys).expect("a registry");
+    let entry = CodeEntry::new(Colour::Green, Basis::Declared, Class::Person, 0, 1);
+    for from in (0..people).step_by(PEOPLE_AT_ONCE) {
+        let added = registry.group(|registry| {
+            for n in from..people.min(from + PEOPLE_AT_ONCE as u32) {
+                let code = CodeId::issue(1, u64::from(n) + 1).expect("a code");
+                registry.add_person(&person(FIRST_FILLED + n), code, entry)?;
+            }
+            Ok::<_, RegistryError>(())
+        });
+        added.expect("a transaction").expect("new people");
+    }
+    drop(registry);
+    let bytes = std::fs::metadata(&path).expect("it is there").len();
+    println!("registry of {people} people: {} MB", bytes / 1_000_000);
+}
+
 fn main() {
     let argument = |at| std::env::args().nth(at);
     let server = argument(1).expect("the address of a nats-server with an empty JetStream");
@@ -166,9 +231,17 @@ fn main() {
     Keys::init(&keys).expect("keys");
     Keys::make_fleet(&keys).expect("a key");
 
+    fill(directory.path(), number(4, 0));
     let (alone, _) = start(directory.path(), "alone", None);
+    let begun = clock::now();
     let (leader, _) = start(directory.path(), "leader", Some(&server));
     leader.wait(|standing| standing.leads && standing.position > 0);
+    println!("first snapshot: {:.1} s until the leader takes changes", clock::since(begun).as_secs_f64());
+    let begun = clock::now();
+    let (follower, _) = start(directory.path(), "follower", Some(&server));
+    follower.wait(|standing| standing.connected && standing.position > 0 && standing.lag() == 0);
+    println!("join: {:.1} s", clock::since(begun).as_secs_f64());
+    follower.stop();
     let mut from = 0;
     for round in 1..=ROUNDS {
         for (name, gateway) in [("alone ", &alone), ("leader", &leader)] {

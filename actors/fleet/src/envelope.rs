@@ -4,18 +4,15 @@
 use bincode::{Decode, Encode};
 use keys::KeyError;
 use keys::fleet::{FleetKey, SEAL_BYTES};
-use registry::replication::{Changes, Step, StreamPlace};
+use registry::replication::{Changes, Sent, Step, StreamPlace};
 
 /// The version of the format.
 const VERSION: u8 = 1;
-/// In clear: the version, the kind, the number of the part, the number of parts.
-const HEAD_BYTES: usize = 1 + 1 + 4 + 4;
-/// The kind of the first changeset of a fleet, a whole registry, and that of all others.
-const FOUNDING: u8 = 1;
-const FOLLOWING: u8 = 0;
+/// In clear: the version, the number of the part, the number of parts.
+const HEAD_BYTES: usize = 1 + 4 + 4;
 /// The bytes that a message is longer than its part of the changeset.
 pub const OVERHEAD_BYTES: usize = HEAD_BYTES + SEAL_BYTES;
-/// The most parts of a changeset: the largest registry that founds a fleet.
+/// The most parts of a changeset.
 const PARTS_MAX: u32 = 4_096;
 /// The most bytes of a changeset, so that what is no changeset allocates no more.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
@@ -34,18 +31,10 @@ pub enum EnvelopeError {
     /// A message that does not open.
     #[error(
         "message {sequence} of the stream does not open with this gateway's fleet.key: copy that key from the gateway that leads. If it is the \
-         same, the broker's data were changed, or are another fleet's"
+         same, the broker's data were changed, or are another fleet's: the broker has lost its data, and a gateway without data was started. Do not delete any \
+         registry; restore the broker's data"
     )]
     Sealed {
-        /// Its place in the stream.
-        sequence: u64,
-    },
-    /// The beginning of another fleet.
-    #[error(
-        "message {sequence} of the stream begins another fleet than this registry's: the broker has lost its data, and a gateway without data was \
-         started. Do not delete any registry; restore the broker's data"
-    )]
-    OtherFleet {
         /// Its place in the stream.
         sequence: u64,
     },
@@ -77,25 +66,50 @@ pub struct Message {
     pub changes: Changes,
 }
 
+/// A changeset that cannot be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// It is larger than readers take.
+    #[error("it has {bytes} bytes")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It takes more messages than readers take.
+    #[error("it takes {parts} messages of the broker, {PARTS_MAX} at most: raise the broker's `max_payload`")]
+    TooManyParts {
+        /// Their number.
+        parts: usize,
+    },
+    /// The system gives no random bytes.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
 /// Seals a message in parts of `part_bytes` at most, for the places behind `after`.
 ///
 /// # Errors
-/// The system gives no random bytes.
+/// Readers would not take it, or the system gives no random bytes.
 pub fn seal(
     key: &FleetKey,
     after: u64,
     message: &Message,
     part_bytes: usize,
-) -> Result<Vec<Vec<u8>>, KeyError> {
+) -> Result<Vec<Vec<u8>>, SealError> {
     let plain =
         bincode::encode_to_vec(message, bincode::config::standard()).expect("a message can be encoded");
     let room = part_bytes.saturating_sub(OVERHEAD_BYTES).max(1);
-    let parts = plain.len().div_ceil(room) as u32;
-    let (kind, fleet) =
-        if message.changes.whole { (FOUNDING, "") } else { (FOLLOWING, message.changes.fleet.as_str()) };
+    if plain.len() > MESSAGE_BYTES_MAX {
+        return Err(SealError::TooLarge { bytes: plain.len() });
+    }
+    let parts = plain.len().div_ceil(room);
+    let parts = u32::try_from(parts)
+        .ok()
+        .filter(|parts| *parts <= PARTS_MAX)
+        .ok_or(SealError::TooManyParts { parts })?;
     let seal = |(part, plain): (usize, &[u8])| {
-        let head = head(kind, part as u32, parts);
-        let sealed = key.seal(&place(fleet, after + part as u64, head), plain)?;
+        let head = head(part as u32, parts);
+        let sealed = key.seal(&place(&message.changes.fleet, after + part as u64, head), plain)?;
         Ok([&head[..], &sealed[..]].concat())
     };
     plain.chunks(room).enumerate().map(seal).collect()
@@ -105,7 +119,7 @@ pub fn seal(
 pub struct Joiner {
     /// The end of the last complete changeset.
     complete: u64,
-    /// The fleet's name; empty before its first changeset.
+    /// The fleet's name.
     fleet: String,
     parts: u32,
     plain: Vec<u8>,
@@ -115,7 +129,7 @@ pub struct Joiner {
 impl Joiner {
     /// Creates a reader of the messages behind a place.
     pub fn new(place: StreamPlace) -> Self {
-        let StreamPlace { fleet, position } = place;
+        let StreamPlace { fleet, position, .. } = place;
         Self { complete: position, fleet, parts: 0, plain: Vec::new(), next: 0 }
     }
 
@@ -127,20 +141,16 @@ impl Joiner {
         &mut self,
         key: &FleetKey,
         sequence: u64,
+        id: &str,
         payload: &[u8],
     ) -> Result<Option<(Sender, Step)>, EnvelopeError> {
         let format = EnvelopeError::Format { sequence };
         let (head, sealed) = payload.split_first_chunk::<HEAD_BYTES>().ok_or(format.clone())?;
-        let (kind, part, parts) = (head[1], number(&head[2..6]), number(&head[6..]));
-        if head[0] != VERSION || kind > FOUNDING || part >= parts || parts > PARTS_MAX {
+        let (part, parts) = (number(&head[1..5]), number(&head[5..]));
+        if head[0] != VERSION || part >= parts || parts > PARTS_MAX {
             return Err(format);
         }
-        let founds = kind == FOUNDING;
-        if founds && !self.fleet.is_empty() {
-            return Err(EnvelopeError::OtherFleet { sequence });
-        }
-        let fleet = if founds { "" } else { &self.fleet };
-        let opened = key.open(&place(fleet, sequence - 1, *head), sealed);
+        let opened = key.open(&place(&self.fleet, sequence - 1, *head), sealed);
         let plain = opened.ok_or(EnvelopeError::Sealed { sequence })?;
         if part == 0 {
             (self.parts, self.next) = (parts, 0);
@@ -157,21 +167,18 @@ impl Joiner {
         let config = bincode::config::standard().with_limit::<MESSAGE_BYTES_MAX>();
         let read = bincode::decode_from_slice::<Message, _>(&std::mem::take(&mut self.plain), config);
         let (Message { sender, changes }, _) = read.map_err(|_| EnvelopeError::Content { sequence })?;
-        if founds {
-            self.fleet.clone_from(&changes.fleet);
-        }
-        let step = Step { after: self.complete, upto: sequence, changes };
+        let upto = Sent { position: sequence, message: id.to_owned() };
+        let step = Step { after: self.complete, upto, changes };
         self.complete = sequence;
         (self.parts, self.next) = (0, 0);
         Ok(Some((sender, step)))
     }
 }
 
-fn head(kind: u8, part: u32, parts: u32) -> [u8; HEAD_BYTES] {
+fn head(part: u32, parts: u32) -> [u8; HEAD_BYTES] {
     let mut head = [VERSION; HEAD_BYTES];
-    head[1] = kind;
-    head[2..6].copy_from_slice(&part.to_be_bytes());
-    head[6..].copy_from_slice(&parts.to_be_bytes());
+    head[1..5].copy_from_slice(&part.to_be_bytes());
+    head[5..].copy_from_slice(&parts.to_be_bytes());
     head
 }
 
@@ -179,7 +186,7 @@ fn number(bytes: &[u8]) -> u32 {
     u32::from_be_bytes(bytes.try_into().expect("four bytes"))
 }
 
-/// Returns what a part is bound to: the last position before it, its head, and its fleet, which is not known before the first one.
+/// Returns what a part is bound to: the last position before it, its head, and its fleet.
 fn place(fleet: &str, after: u64, head: [u8; HEAD_BYTES]) -> Vec<u8> {
     [&after.to_be_bytes()[..], &head, fleet.as_bytes()].concat()
 }

@@ -1,19 +1,20 @@
 //! A gateway that follows: it applies the stream in order, and tries to lead when no gateway does and it has everything.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
-use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
-use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy};
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::consumer::pull::Ordered;
 use futures_util::{FutureExt, StreamExt};
-use keys::ids::KeyId;
-use registry::replication::Step;
-use tokio::time::{MissedTickBehavior, interval};
+use registry::replication::{Step, StreamPlace};
+use runtime::clock;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::broker::{Broker, asked};
-use crate::envelope::{Joiner, Sender};
-use crate::lease::{self, Leader, Lease};
+use crate::broker::{self, Broker};
+use crate::envelope::Joiner;
+use crate::lease::{self, Holder, Leader, Lease};
 use crate::standing::Shared;
-use crate::{Member, Trouble};
+use crate::{FleetConfig, Member, Trouble, snapshot};
 
 /// The interval at which the lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -22,59 +23,77 @@ const ROWS_PER_TRANSACTION: usize = 10_000;
 /// The most messages that are asked for at once.
 const MESSAGES_PER_PULL: i64 = 1_000;
 
+/// The time without a message, while the stream has more, after which the messages are asked for anew: the server that sent them may have
+/// died, and the client notices that only after a minute.
+const SILENCE: Duration = Duration::from_secs(2);
+
+const ORDERED: Trouble = Trouble::Deposed("operators gave an order about this gateway's part in the fleet");
+
 /// The right to lead, with the position that the first change follows.
 pub(crate) struct Office {
     pub(crate) lease: Lease,
     pub(crate) end: u64,
 }
 
-/// This gateway as the leader that it may be.
-pub(crate) struct Candidate<'a> {
-    pub(crate) leader: &'a Leader,
-    pub(crate) process: &'a str,
-}
-
-/// Follows until this gateway holds the lease and has applied everything.
+/// Follows until this gateway, the `candidate`, holds the lease and has applied everything.
 pub(crate) async fn follow(
     broker: &Broker,
     shared: &Shared,
     member: &dyn Member,
-    candidate: &Candidate<'_>,
+    config: &FleetConfig,
+    candidate: &Leader,
 ) -> Result<Office, Trouble> {
-    let place = member.position().await?;
-    let position = place.position;
-    let (first, last) = broker.bounds().await?;
-    check(position, first, last)?;
-    shared.note(|standing| {
-        (standing.position, standing.end) = (position, last);
-        (standing.connected, standing.trouble) = (true, None);
-    });
-    let mut messages = messages(broker, position + 1).await?;
-    let mut reading = Reading { shared, member, joiner: Joiner::new(place), read: position };
+    shared.take_order(broker, member, config).await?;
+    let place = begin(broker, shared, member, config).await?;
+    let mut messages = messages(broker, place.position + 1).await?;
+    let mut reading = Reading {
+        broker,
+        shared,
+        member,
+        read: place.position,
+        id: place.message.clone(),
+        joiner: Joiner::new(place),
+        heard: clock::now(),
+        asked: None,
+    };
     let mut held: Option<Lease> = None;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            () = shared.ordered.notified() => return Err(ORDERED),
             message = messages.next() => reading.take(message, &mut messages).await?,
             _ = look.tick() => {
-                let (_, last) = broker.bounds().await?;
+                let asked = clock::now();
+                let (first, last) = broker.bounds().await?;
+                // A broker may lose its end while this gateway is connected.
+                compare_end(broker, (first, last), (reading.read, &reading.id)).await?;
                 shared.note(|standing| standing.end = last);
                 let has_all = reading.read == last;
+                if reading.read < last && clock::since(reading.heard) > SILENCE {
+                    messages = self::messages(broker, reading.read + 1).await?;
+                    reading.heard = clock::now();
+                }
                 match &mut held {
                     Some(lease) => lease.renew().await?,
                     None => {
-                        let leader = lease::holder(&broker.bucket).await?;
-                        let is_free = leader.is_none();
-                        shared.note(|standing| standing.leader = leader);
-                        if is_free && has_all {
-                            held = Lease::take(&broker.bucket, candidate.leader, candidate.process).await?;
+                        let holder = lease::holder(&broker.bucket).await?;
+                        let is_free = holder.is_none();
+                        note_holder(shared, holder);
+                        if !is_free {
+                            reading.ended(asked, last);
+                        }
+                        let may_try = is_free && has_all && !shared.rests();
+                        if may_try && lease::may_be_taken(&broker.bucket, &candidate.name).await? {
+                            held = Lease::take(&broker.bucket, candidate, &shared.token).await?;
                         }
                         // An earlier leader may have written until now.
                         continue;
                     }
                 }
                 if has_all && let Some(lease) = held.take() {
+                    // It reads its own entry, as others do, for the time that it has.
+                    note_holder(shared, lease::holder(&broker.bucket).await?);
                     return Ok(Office { lease, end: last });
                 }
             }
@@ -82,25 +101,70 @@ pub(crate) async fn follow(
     }
 }
 
-fn check(position: u64, first: u64, last: u64) -> Result<(), Trouble> {
-    if position > last {
-        return Err(Trouble::StreamLost { last, position });
+/// Finds this gateway's place in the stream, by a snapshot if the stream begins behind it; returns it.
+async fn begin(
+    broker: &Broker,
+    shared: &Shared,
+    member: &dyn Member,
+    config: &FleetConfig,
+) -> Result<StreamPlace, Trouble> {
+    // Before the registry is asked, whose disk may take nothing: the lag is told then, too.
+    let (_, end) = broker.bounds().await?;
+    shared.note(|standing| (standing.connected, standing.end) = (true, standing.end.max(end)));
+    let mut place = member.position().await?;
+    let (mut first, mut last) = broker.bounds().await?;
+    // A registry without a place, or behind the trim.
+    if last > 0 && place.position == 0 || place.position > 0 && first > place.position + 1 {
+        shared.note(|standing| standing.position = place.position);
+        snapshot::join(broker, shared, member, config).await?;
+        place = member.position().await?;
+        (first, last) = broker.bounds().await?;
     }
-    if first > position + 1 {
-        return Err(Trouble::BehindTheTrim { first, position });
+    shared.note(|standing| standing.position = place.position);
+    compare_end(broker, (first, last), (place.position, &place.message)).await?;
+    shared.note(|standing| (standing.end, standing.trouble) = (last, None));
+    Ok(place)
+}
+
+/// Notes the end of the stream while a transaction waits for the disk, for ever: a follower that is slow tells how far it is behind.
+async fn heed(broker: &Broker, shared: &Shared) -> Infallible {
+    loop {
+        sleep(LOOK).await;
+        // Without an answer the end that is known is told.
+        if let Ok((_, last)) = broker.bounds().await {
+            shared.note(|standing| standing.end = standing.end.max(last));
+        }
+    }
+}
+
+/// Notes who leads, how this gateway's clock differs from the broker's, and a token key that one of both lacks.
+fn note_holder(shared: &Shared, holder: Option<Holder>) {
+    let compared = holder.as_ref().and_then(|holder| Some((&holder.leader.name, holder.token.as_ref()?)));
+    let lacking = compared.and_then(|(name, token)| shared.lacking(name, token));
+    shared.note(|standing| {
+        standing.lacking = lacking;
+        standing.ahead_s = holder.as_ref().map_or(standing.ahead_s, |holder| holder.ahead_s);
+        standing.leader = holder.map(|holder| holder.leader);
+    });
+}
+
+/// Refuses a stream that ends before what was read, or has another message there.
+async fn compare_end(
+    broker: &Broker,
+    (first, last): (u64, u64),
+    (read, id): (u64, &str),
+) -> Result<(), Trouble> {
+    if read > last {
+        return Err(Trouble::StreamLost { last, position: read });
+    }
+    if read >= first && !id.is_empty() && broker.at(read).await?.is_some_and(|found| found != id) {
+        return Err(Trouble::OtherStream { position: read });
     }
     Ok(())
 }
 
 async fn messages(broker: &Broker, from: u64) -> Result<Ordered, Trouble> {
-    let config = OrderedConfig {
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
-        replay_policy: ReplayPolicy::Instant,
-        max_batch: MESSAGES_PER_PULL,
-        ..OrderedConfig::default()
-    };
-    let consumer = asked(broker.stream.create_consumer(config)).await?;
-    asked(consumer.messages()).await
+    broker::messages(&broker.stream, from, MESSAGES_PER_PULL).await
 }
 
 type Received =
@@ -108,14 +172,36 @@ type Received =
 
 /// The stream as far as it is read.
 struct Reading<'a> {
+    broker: &'a Broker,
     shared: &'a Shared,
     member: &'a dyn Member,
     joiner: Joiner,
     /// The last message that was read.
     read: u64,
+    /// Its id; empty if an earlier release noted the position.
+    id: String,
+    /// When that was, or when it was applied.
+    heard: Instant,
+    /// A moment under a leader, with the end of the stream then, which is not applied yet.
+    asked: Option<(Instant, u64)>,
 }
 
 impl Reading<'_> {
+    /// Notes where the stream ended at a moment under a leader. An end that is not reached yet is kept: behind a leader that writes all the
+    /// time, each new one would be missed, too.
+    fn ended(&mut self, moment: Instant, last: u64) {
+        self.compare();
+        self.asked.get_or_insert((moment, last));
+        self.compare();
+    }
+
+    /// Tells the moment whose changes are all applied.
+    fn compare(&mut self) {
+        if let Some((moment, _)) = self.asked.take_if(|(_, last)| *last <= self.read) {
+            self.shared.has_all_of(moment);
+        }
+    }
+
     /// Applies a message, with those that have come meanwhile.
     async fn take(&mut self, first: Received, messages: &mut Ordered) -> Result<(), Trouble> {
         let (mut steps, mut rows) = (Vec::new(), 0);
@@ -127,12 +213,18 @@ impl Reading<'_> {
             }
             next = if rows < ROWS_PER_TRANSACTION { messages.next().now_or_never() } else { None };
         }
-        let Some(upto) = steps.last().map(|step| step.upto) else { return Ok(()) };
-        self.member.apply(steps).await?;
+        let Some(upto) = steps.last().map(|step| step.upto.position) else { return Ok(()) };
+        tokio::select! {
+            applied = self.member.apply(steps) => applied?,
+            never = heed(self.broker, self.shared) => match never {},
+        }
+        // The time of applying is not the broker's.
+        self.heard = clock::now();
         self.shared.note(|standing| {
             standing.position = upto;
             standing.end = standing.end.max(upto);
         });
+        self.compare();
         Ok(())
     }
 
@@ -146,19 +238,12 @@ impl Reading<'_> {
         if sequence != self.read + 1 {
             return Err(Trouble::Broker(format!("message {sequence} came after {}", self.read)));
         }
-        let complete = self.joiner.push(self.shared.key(), sequence, &message.payload)?;
-        self.read = sequence;
+        let id = message.headers.as_ref().and_then(|headers| headers.get(NATS_MESSAGE_ID));
+        let id = id.map(|id| id.as_str()).unwrap_or_default();
+        let complete = self.joiner.push(self.shared.key(), sequence, id, &message.payload)?;
+        (self.read, self.id, self.heard) = (sequence, id.to_owned(), clock::now());
         let Some((sender, step)) = complete else { return Ok(None) };
-        compare_keys(&self.shared.keys, &sender)?;
+        self.shared.compare_keys(&sender)?;
         Ok(Some(step))
-    }
-}
-
-/// Refuses a leader whose keys are not this gateway's. A key that one of both lacks is being rotated.
-fn compare_keys(here: &[KeyId], sender: &Sender) -> Result<(), Trouble> {
-    let differs = |(file, id): &&(String, String)| here.iter().any(|key| key.file == *file && key.id != *id);
-    match sender.keys.iter().find(differs) {
-        None => Ok(()),
-        Some((file, _)) => Err(Trouble::OtherKey { leader: sender.name.clone(), file: file.clone() }),
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use registry::replication::NotNow;
+use registry::replication::{NotNow, Sent};
 use runtime::clock;
 use runtime::host::Stop;
 use tokio::sync::mpsc;
@@ -14,11 +14,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::broker::Broker;
 use crate::follow::Office;
 use crate::lease::{Lease, RENEW};
+use crate::orders::LEADS;
 use crate::standing::{Append, Shared};
-use crate::{Member, Trouble};
+use crate::{FleetConfig, Member, Trouble, snapshot};
 
 const UNCERTAIN: Trouble =
     Trouble::Deposed("a change of this gateway is not certain; the stream tells what happened");
+
+const HANDED_OVER: Trouble = Trouble::Deposed("another gateway is to lead, by an operator's order");
 
 /// The pause after a renewal that failed.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -27,7 +30,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(crate) async fn lead(
     broker: &Broker,
     shared: &Shared,
-    member: &dyn Member,
+    (member, config): (&dyn Member, &FleetConfig),
     office: Office,
     appends: &mut mpsc::Receiver<Append>,
     stop: &mut Pin<&mut Stop>,
@@ -36,11 +39,18 @@ pub(crate) async fn lead(
     // What is left of an earlier term, whose callers have been told that they failed.
     while appends.try_recv().is_ok() {}
     let _ = shared.deposed.notified().now_or_never();
+    let _ = shared.handed_over.notified().now_or_never();
     shared.lead(lease.until, end, broker.part_bytes());
+    shared.refuse_order(LEADS);
     let trouble = tokio::select! {
         trouble = renew(&mut lease, shared) => Some(trouble),
-        trouble = serve(broker, appends) => Some(trouble),
-        trouble = take_office(member) => Some(trouble),
+        trouble = serve(broker, shared, appends) => Some(trouble),
+        trouble = async {
+            if let Err(error) = member.take_office().await {
+                return error;
+            }
+            snapshot::keep(broker, shared, member, config).await
+        } => Some(trouble),
         () = shared.deposed.notified() => Some(UNCERTAIN),
         () = stop => None,
     };
@@ -70,28 +80,29 @@ async fn renew(lease: &mut Lease, shared: &Shared) -> Trouble {
     }
 }
 
-/// Makes the first change, and waits for ever afterwards.
-async fn take_office(member: &dyn Member) -> Trouble {
-    match member.take_office().await {
-        Err(error) => error,
-        Ok(()) => std::future::pending().await,
-    }
-}
-
-async fn serve(broker: &Broker, appends: &mut mpsc::Receiver<Append>) -> Trouble {
-    while let Some(Append { after, parts, reply }) = appends.recv().await {
-        let mut end = after;
+/// Appends what the registrar changes. A gateway that hands over does so between two changes: callers of the one under way are told what
+/// became of it.
+async fn serve(broker: &Broker, shared: &Shared, appends: &mut mpsc::Receiver<Append>) -> Trouble {
+    loop {
+        let append = tokio::select! {
+            append = appends.recv() => append,
+            () = shared.handed_over.notified() => return HANDED_OVER,
+        };
+        let Some(Append { after, parts, deadline, reply }) = append else {
+            return Trouble::Deposed("the gateway ends");
+        };
+        let mut sent = Sent { position: after, message: String::new() };
         let mut result = Ok(());
         for part in parts {
-            let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-            result = broker.append(end, &id, part).await;
+            sent.message = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+            result = broker.append(sent.position, &sent.message, part, deadline).await;
             if result.is_err() {
                 break;
             }
-            end += 1;
+            sent.position += 1;
         }
         let failed = result.as_ref().err().cloned();
-        let is_heard = reply.send(result.map(|()| end)).is_ok();
+        let is_heard = reply.send(result.map(|()| sent)).is_ok();
         match failed {
             Some(NotNow::Fenced) => return Trouble::Deposed("another gateway has appended to the stream"),
             Some(_) => return Trouble::Deposed("the stream did not confirm a change in time"),
@@ -99,5 +110,4 @@ async fn serve(broker: &Broker, appends: &mut mpsc::Receiver<Append>) -> Trouble
             None => {}
         }
     }
-    Trouble::Deposed("the gateway ends")
 }

@@ -12,6 +12,8 @@ use super::{KeyError, Secret, random};
 
 /// The maximum length of a key file.
 const FILE_BYTES_MAX: u64 = 4096;
+/// The beginning of a key file with a moment. Releases that do not know it refuse the file.
+const GOOD_FROM: &str = "good-from ";
 const OTHERS: u32 = 0o077;
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
@@ -109,7 +111,33 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
 }
 
 pub(super) fn read_hex<const N: usize>(path: &Path) -> Result<Secret<N>, KeyError> {
+    decode(&read(path)?, path)
+}
+
+/// Creates a key file that begins with the moment from which the key is used: a file that a crash has cut off is no key.
+pub(super) fn write_dated(path: &Path, bytes: &[u8], good_from_s: Option<u64>) -> Result<(), KeyError> {
+    let Some(good_from_s) = good_from_s else { return write_hex(path, bytes) };
+    let key = Zeroizing::new(hex::encode(bytes));
+    write(path, Zeroizing::new(format!("{GOOD_FROM}{good_from_s}\n{}\n", *key)).as_bytes())
+}
+
+/// Reads a key with the moment from which it is used, if it has one, seconds since 1970 UTC.
+pub(super) fn read_dated<const N: usize>(path: &Path) -> Result<(Secret<N>, Option<u64>), KeyError> {
     let text = read(path)?;
+    let Some(dated) = text.strip_prefix(GOOD_FROM.as_bytes()) else {
+        return Ok((decode(&text, path)?, None));
+    };
+    let end = dated.iter().position(|&byte| byte == b'\n').unwrap_or(dated.len());
+    let (moment, key) = dated.split_at(end);
+    let moment = str::from_utf8(moment).ok().and_then(|moment| moment.parse().ok());
+    let moment = moment.ok_or_else(|| KeyError::Malformed {
+        path: path.to_owned(),
+        expected: "a moment in seconds after `good-from`".to_owned(),
+    })?;
+    Ok((decode(key, path)?, Some(moment)))
+}
+
+fn decode<const N: usize>(text: &[u8], path: &Path) -> Result<Secret<N>, KeyError> {
     let mut bytes = Zeroizing::new([0; N]);
     hex::decode_to_slice(text.trim_ascii(), &mut *bytes).map_err(|_| KeyError::Malformed {
         path: path.to_owned(),

@@ -32,6 +32,11 @@ impl Keys {
         file::sync_directory(directory)
     }
 
+    /// Reports a key directory of a fleet's gateway.
+    pub fn has_fleet(directory: &Path) -> bool {
+        directory.join(FLEET).exists()
+    }
+
     /// Reads the key of the fleet.
     ///
     /// # Errors

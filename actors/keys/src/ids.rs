@@ -3,9 +3,8 @@
 
 use ring::digest::{Context, SHA256};
 
-use super::{
-    FIELD, Keys, LEGACY, PEPPER, SIGNING, TOKEN_ID_MAX, TOKEN_ID_MIN, TOKEN_KEYS_MAX, is_paper, token_name,
-};
+use super::{FIELD, Keys, LEGACY, PEPPER, SIGNING};
+use crate::tokens::{TOKEN_ID_MAX, TOKEN_ID_MIN, is_paper, token_name};
 
 /// The length of an id: enough to detect a mistake, since keys are random.
 const ID_BYTES: usize = 8;
@@ -40,7 +39,7 @@ impl Keys {
             (FIELD.to_owned(), &self.field[..]),
             (SIGNING.to_owned(), &self.signing[..]),
         ];
-        let tokens = self.tokens.iter().map(|(id, key)| (token_name(*id), &key[..]));
+        let tokens = self.tokens.iter().map(|token| (token_name(token.id), &token.key[..]));
         fixed.into_iter().chain(tokens).map(|(file, key)| KeyId { id: id_of(&file, key), file }).collect()
     }
 
@@ -57,13 +56,13 @@ impl Keys {
 
     /// Reports a token key of phones that enough newer ones have replaced.
     fn is_rotated_out(&self, file: &str) -> bool {
-        let ids: Vec<u8> = self.tokens.iter().map(|(id, _)| *id).filter(|&id| !is_paper(id)).collect();
+        let ids = self.phone_ids();
         let gone = (1..=u8::MAX).filter(|&id| !is_paper(id)).find(|&id| token_name(id) == file);
         let Some(gone) = gone else { return false };
         // Includes ids that are skipped today, because earlier releases used them.
         let after = |id: u8| if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 };
         let newer = std::iter::successors(Some(after(gone)), |&id| Some(after(id)));
-        newer.take(NEWER_IDS_MAX).filter(|id| ids.contains(id)).count() >= TOKEN_KEYS_MAX
+        newer.take(NEWER_IDS_MAX).filter(|id| ids.contains(id)).count() >= self.kept()
     }
 }
 

@@ -5,15 +5,19 @@ mod file;
 pub mod fleet;
 pub mod ids;
 pub mod random;
+pub mod recovery;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
 use protocol::legacy::LegacyKey;
-use protocol::token::{PAPER_KEY_ID_MIN, TOKEN_KEY_BYTES, TokenKey, TokenKeys, begins_with_space};
+use protocol::token::{PAPER_KEY_ID_MIN, TOKEN_KEY_BYTES};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
 
 use crate::random::NoRandom;
+pub use crate::tokens::{Rotation, TokenFile};
+use crate::tokens::{TOKEN_ID_MIN, TokenSecret, token_ids, token_name};
 
 const LEGACY: &str = "legacy.key";
 const PEPPER: &str = "pepper.key";
@@ -25,12 +29,6 @@ const SIGNING: &str = "signing.pk8";
 const DAYS: &str = "days";
 /// The list of withdrawn codes. It is no key, but lies here so that it outlives backups of the registry.
 const WITHDRAWN: &str = "withdrawn";
-
-/// The lowest token key id; after [`TOKEN_ID_MAX`] ids start again here.
-const TOKEN_ID_MIN: u8 = 1;
-const TOKEN_ID_MAX: u8 = PAPER_KEY_ID_MIN - 1;
-/// The number of token keys that are kept: the current and the previous one, since a token outlives a rotation by up to 90 seconds.
-const TOKEN_KEYS_MAX: usize = 2;
 
 /// An error of the key directory.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +66,12 @@ pub enum KeyError {
         /// The expected content.
         expected: String,
     },
+    /// A rotation is under way.
+    #[error("{path} is not good yet: rotate again after its moment, which `changtong keys status` shows")]
+    Pending {
+        /// The newest key's file.
+        path: PathBuf,
+    },
     /// A call to the operating system failed.
     #[error("{doing} {path}")]
     Io {
@@ -83,17 +87,6 @@ pub enum KeyError {
     Random(#[from] NoRandom),
 }
 
-/// The result of a rotation of the token keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rotation {
-    /// The id of the new key, which seals tokens from the gateway's next start on.
-    pub made: u8,
-    /// The id of the previous key, which opens tokens until the next rotation.
-    pub kept: u8,
-    /// The ids of the removed keys, whose tokens can no longer be opened.
-    pub dropped: Vec<u8>,
-}
-
 /// One key file, for `changtong keys status`.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct KeyStatus {
@@ -103,15 +96,34 @@ pub struct KeyStatus {
     pub purpose: &'static str,
     /// The time of its creation, seconds since 1970 UTC.
     pub made_s: Option<u64>,
+    /// The moment from which tokens are issued under it, seconds since 1970 UTC; `None` for a key that was made without one.
+    pub good_from_s: Option<u64>,
     /// The error, if the file is unusable.
     pub problem: Option<String>,
+}
+
+impl KeyStatus {
+    fn of<T>(directory: &Path, file: &str, purpose: &'static str, read: Result<T, KeyError>) -> Self {
+        Self {
+            made_s: file::made_s(&directory.join(file)),
+            file: file.to_owned(),
+            purpose,
+            good_from_s: None,
+            problem: read.err().map(|problem| problem.to_string()),
+        }
+    }
+
+    /// Returns the moment of a token key that waits for it.
+    pub fn waits_until_s(&self, now_s: u64) -> Option<u64> {
+        self.good_from_s.filter(|good_from_s| *good_from_s > now_s)
+    }
 }
 
 type Secret<const N: usize> = Zeroizing<[u8; N]>;
 
 /// The keys, in memory.
 pub struct Keys {
-    tokens: Vec<(u8, Secret<TOKEN_KEY_BYTES>)>,
+    tokens: Vec<TokenSecret>,
     legacy: Secret<32>,
     pepper: Secret<32>,
     field: Secret<32>,
@@ -161,17 +173,8 @@ impl Keys {
         if days.exists() {
             file::check_directory(&days)?;
         }
-        let mut tokens = Vec::new();
-        for id in token_ids(directory)? {
-            tokens.push((id, file::read_hex(&directory.join(token_name(id)))?));
-        }
-        for first in [TOKEN_ID_MIN, PAPER_KEY_ID_MIN] {
-            if !tokens.iter().any(|(id, _)| is_paper(*id) == is_paper(first)) {
-                return Err(KeyError::Missing { path: directory.join(token_name(first)) });
-            }
-        }
         Ok(Self {
-            tokens,
+            tokens: tokens::load(directory)?,
             legacy: file::read_hex(&directory.join(LEGACY))?,
             pepper: file::read_hex(&directory.join(PEPPER))?,
             field: file::read_hex(&directory.join(FIELD))?,
@@ -179,25 +182,6 @@ impl Keys {
             signing: read_signing(&directory.join(SIGNING))?,
             withdrawn: directory.join(WITHDRAWN),
         })
-    }
-
-    /// Creates the next token key and removes all older ones except the previous. A running gateway reads the new key at its next
-    /// start.
-    pub fn rotate_token(directory: &Path) -> Result<Rotation, KeyError> {
-        let mut ids: Vec<u8> = token_ids(directory)?.into_iter().filter(|&id| !is_paper(id)).collect();
-        let Some(current) = current_of(&ids) else {
-            return Err(KeyError::Missing { path: directory.join(token_name(TOKEN_ID_MIN)) });
-        };
-        let next = next_id(current);
-        file::write_hex(&directory.join(token_name(next)), &*file::random_secret::<TOKEN_KEY_BYTES>()?)?;
-        file::sync_directory(directory)?;
-        // From the oldest, which is the first after the newest, with wrap-around.
-        ids.sort_by_key(|&id| (id.wrapping_sub(next)) & TOKEN_ID_MAX);
-        let superfluous = (ids.len() + 1).saturating_sub(TOKEN_KEYS_MAX);
-        for &id in &ids[..superfluous] {
-            file::remove(&directory.join(token_name(id)))?;
-        }
-        Ok(Rotation { made: next, kept: current, dropped: ids[..superfluous].to_vec() })
     }
 
     /// Refuses day keys to which other users have access.
@@ -210,34 +194,23 @@ impl Keys {
 
     /// Lists the key files with their problems. Reveals no key.
     pub fn status(directory: &Path) -> Result<Vec<KeyStatus>, KeyError> {
-        let mut all = Vec::new();
-        for id in token_ids(directory)? {
-            let purpose = if is_paper(id) { "printed tokens" } else { "tokens of phones" };
-            let problem = file::read_hex::<TOKEN_KEY_BYTES>(&directory.join(token_name(id))).err();
-            all.push((token_name(id), purpose, problem));
-        }
+        let mut all = tokens::status(directory)?;
         for (name, purpose) in [
             (LEGACY, "texts of imported holders"),
             (PEPPER, "look-up of phones and documents"),
             (FIELD, "personal fields of the registry"),
         ] {
-            all.push((name.to_owned(), purpose, file::read_hex::<32>(&directory.join(name)).err()));
+            all.push(KeyStatus::of(directory, name, purpose, file::read_hex::<32>(&directory.join(name))));
         }
-        let problem = file::read_hex::<64>(&directory.join(QUIC)).err();
-        all.push((QUIC.to_owned(), "resets and address tokens of QUIC", problem));
-        if directory.join(FLEET).exists() {
-            let problem = file::read_hex::<32>(&directory.join(FLEET)).err();
-            all.push((FLEET.to_owned(), "changes between the gateways of a fleet", problem));
+        let quic = file::read_hex::<64>(&directory.join(QUIC));
+        all.push(KeyStatus::of(directory, QUIC, "resets and address tokens of QUIC", quic));
+        if Self::has_fleet(directory) {
+            let fleet = file::read_hex::<32>(&directory.join(FLEET));
+            all.push(KeyStatus::of(directory, FLEET, "changes between the gateways of a fleet", fleet));
         }
-        let problem = read_signing(&directory.join(SIGNING)).err();
-        all.push((SIGNING.to_owned(), "signature of deletion records", problem));
-        let status = |(name, purpose, problem): (String, _, Option<KeyError>)| KeyStatus {
-            made_s: file::made_s(&directory.join(&name)),
-            file: name,
-            purpose,
-            problem: problem.map(|problem| problem.to_string()),
-        };
-        Ok(all.into_iter().map(status).collect())
+        let signing = read_signing(&directory.join(SIGNING));
+        all.push(KeyStatus::of(directory, SIGNING, "signature of deletion records", signing));
+        Ok(all)
     }
 
     /// Lists the existing key files by their names in the directory, in the order in which a sunset destroys them: day keys first,
@@ -268,27 +241,6 @@ impl Keys {
     /// Returns the directory of the punch log's day keys.
     pub fn days(directory: &Path) -> PathBuf {
         directory.join(DAYS)
-    }
-
-    /// Returns the keys that open tokens.
-    pub fn token_keys(&self) -> TokenKeys {
-        TokenKeys::new(self.tokens.iter().map(|(id, key)| TokenKey::new(*id, key)))
-    }
-
-    /// Returns the id of the key that seals tokens of phones.
-    pub fn current_token(&self) -> u8 {
-        let ids: Vec<u8> = self.tokens.iter().map(|(id, _)| *id).filter(|&id| !is_paper(id)).collect();
-        current_of(&ids).expect("load has found one")
-    }
-
-    /// Returns the id of the key that seals printed tokens.
-    pub fn current_paper(&self) -> u8 {
-        self.tokens.iter().map(|(id, _)| *id).filter(|&id| is_paper(id)).max().expect("load has found one")
-    }
-
-    /// Returns a token key's bytes, for the devices of a development city, which make their own tokens.
-    pub fn token_key_bytes(&self, id: u8) -> Option<&[u8; TOKEN_KEY_BYTES]> {
-        self.tokens.iter().find(|(known, _)| *known == id).map(|(_, key)| &**key)
     }
 
     /// Returns the key of the imported holders' texts.
@@ -357,38 +309,6 @@ fn read_signing(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     })?;
     debug_assert_eq!(pair.public_key().as_ref().len(), 32);
     Ok(bytes)
-}
-
-const fn is_paper(id: u8) -> bool {
-    id >= PAPER_KEY_ID_MIN
-}
-
-fn token_name(id: u8) -> String {
-    let kind = if is_paper(id) { "paper" } else { "token" };
-    format!("{kind}-{id}.key")
-}
-
-fn token_ids(directory: &Path) -> Result<Vec<u8>, KeyError> {
-    let mut ids: Vec<u8> = file::names(directory)?
-        .iter()
-        .filter_map(|name| {
-            let (_, id) = name.strip_suffix(".key")?.split_once('-')?;
-            id.parse().ok().filter(|&id| id != 0 && token_name(id) == *name)
-        })
-        .collect();
-    ids.sort_unstable();
-    Ok(ids)
-}
-
-/// Returns the next id, with wrap-around. Skips ids whose tokens' texts begin with a space.
-const fn next_id(id: u8) -> u8 {
-    let next = if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 };
-    if begins_with_space(next) { next_id(next) } else { next }
-}
-
-/// Returns the newest id. Ids are consecutive with wrap-around, so it is the one without a successor.
-fn current_of(ids: &[u8]) -> Option<u8> {
-    ids.iter().copied().filter(|&id| !ids.contains(&next_id(id))).max()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! the recorded ones are forgotten: such a day never gets another key, and a segment that a crash restores is ignored.
 
 use std::io;
+use std::path::Path;
 
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,15 @@ impl Forgotten {
     pub(super) const fn covers(&self, day: u32) -> bool {
         day <= if time::is_dated(day) { self.day } else { self.undated }
     }
+}
+
+/// Reports whether the log in that directory has recorded the deletion of the day of that name.
+///
+/// # Errors
+/// A damaged record, or an error of the operating system.
+pub fn is_forgotten(directory: &Path, day: &str) -> Result<bool, LedgerError> {
+    let forgotten = forgotten(&super::open_for_reading(directory)?)?;
+    Ok(time::day_of_name(day).is_some_and(|day| forgotten.covers(day)))
 }
 
 /// Reads the deletion records and returns the deletions.

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::LedgerError;
+
 /// A directory of files. Names are plain file names.
 pub(super) trait Disk: Send + 'static {
     type File: DiskFile;
@@ -88,11 +90,6 @@ pub(super) fn put_in_place<D: Disk>(disk: &D, name: &str, content: &[u8]) -> io:
     Ok(file)
 }
 
-/// Reports a full disk or quota, on which the operation can be retried.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 /// A directory of the file system.
 #[derive(Clone)]
 pub(super) struct RealDisk(PathBuf);
@@ -109,6 +106,15 @@ impl RealDisk {
     pub(super) fn sync_file(&self, name: &str) -> io::Result<()> {
         OpenOptions::new().write(true).open(self.0.join(name))?.sync_data()
     }
+}
+
+/// Opens the directory for reading; does not create it.
+pub(super) fn open_for_reading(directory: &Path) -> Result<RealDisk, LedgerError> {
+    let name = directory.display().to_string();
+    if !directory.is_dir() {
+        return Err(LedgerError::Io { action: "opening", name, error: io::ErrorKind::NotFound.into() });
+    }
+    RealDisk::open(directory).map_err(LedgerError::io("opening", &name))
 }
 
 impl Disk for RealDisk {

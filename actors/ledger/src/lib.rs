@@ -1,9 +1,11 @@
 //! The punch log, which makes acknowledged punches durable. One thread owns it: it writes all queued runs as one batch, syncs once,
 //! and only then answers. One mark per device tells new punches, repeats and gaps apart.
 
+mod awaited;
 mod copy;
 mod deletions;
 mod disk;
+mod error;
 mod expiry;
 mod expiry_plan;
 mod format;
@@ -15,12 +17,14 @@ mod log;
 mod lookup;
 mod marks;
 mod min_lsn;
+mod numbering;
 mod passages;
 mod port;
 mod preallocation;
 mod read;
 mod record;
 mod recover;
+mod recovered;
 mod reserve;
 mod round;
 mod run;
@@ -28,12 +32,13 @@ mod scan;
 mod scrub;
 mod seal;
 mod seek;
+mod tail;
 mod time;
 mod voucher;
 mod walk;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -43,19 +48,28 @@ use protocol::{DeviceId, Epoch, Sequence, Verdict, metric};
 use runtime::thread::{self, StopOnDrop, Thread};
 use tokio::sync::{oneshot, watch};
 
+use disk::open_for_reading;
+use error::MISSING;
 use heartbeat::Heartbeat;
 use port::Append;
 
+pub use awaited::{AwaitedCopy, CopyProgress};
 pub use copy::{copy, forget_expired, verify_copy};
-pub use deletions::Deletion;
+pub use deletions::{Deletion, is_forgotten};
+pub use error::LedgerError;
+pub use numbering::Missing;
 pub use passages::{PASSAGES_MAX, Passage, Passages, TimeRange, passages};
 pub use port::LedgerPort;
-pub use read::{ALL_TIME, ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
+pub use read::{
+    ALL_TIME, ExportFormat, PunchRow, PunchRows, VerifyReport, export, newest_ms, verify, verify_newest,
+};
 pub use record::{PunchDigest, Record, ScanKind};
 pub use recover::last_lsn;
+pub use recovered::{CopyExport, CopyReport};
 pub use reserve::release_reserve_if_low;
 pub use run::Run;
-pub use seal::has_day_keys;
+pub use seal::{day_key, days_with_keys, has_day_keys};
+pub use tail::{LogTail, SealedBatches, TailError};
 pub use voucher::{LogIdentity, LogVoucher};
 
 /// The configuration of the log.
@@ -108,6 +122,8 @@ pub enum AppendOutcome {
     },
     /// The queue or the disk is full. Nothing is recorded.
     Busy,
+    /// All punches are durable here, but the second copy does not have them in time.
+    NotCopied,
     /// A write or sync failed, and the process is about to end.
     Down,
 }
@@ -143,83 +159,6 @@ pub enum HelloOutcome {
     Down,
 }
 
-/// An error of opening or reading the log.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// A call to the operating system failed.
-    #[error("punch log: {action} {name}: {error}")]
-    Io {
-        /// The attempted operation.
-        action: &'static str,
-        /// The file.
-        name: String,
-        /// The operating system's error.
-        error: std::io::Error,
-    },
-    /// Damage that no power cut can cause. Nothing was changed.
-    #[error("punch log is damaged: {name}: {what}{}; {}", after(*lsn), advice(what, *is_newest))]
-    Corrupt {
-        /// The damaged file.
-        name: String,
-        /// The damage.
-        what: &'static str,
-        /// The last sound batch before the damage; 0 if none is known.
-        lsn: u64,
-        /// True for a file that a start reads: the newest segment or the one before.
-        is_newest: bool,
-    },
-    /// The file was written by a newer version of the gateway.
-    #[error("punch log: {name} was written by a newer version; start that version")]
-    Newer {
-        /// The segment's file.
-        name: String,
-    },
-    /// A key is missing or unusable.
-    #[error("punch log: {0}")]
-    Key(String),
-}
-
-/// The damage of a missing segment.
-const MISSING: &str = "it is missing";
-
-fn after(lsn: u64) -> String {
-    if lsn == 0 { String::new() } else { format!(" after LSN {lsn}") }
-}
-
-/// Returns the action to take about damage.
-fn advice(what: &str, is_newest: bool) -> &'static str {
-    match (what, is_newest) {
-        (MISSING, _) => "put it back from a backup: the gateway does not start without it",
-        (_, true) => {
-            "the gateway does not start with it, and no copy holds its end: keep the directory as it is, and restore the newest \
-             backup into another directory"
-        }
-        (_, false) => {
-            "put it back from a backup that was made after it was closed; the gateway can start meanwhile"
-        }
-    }
-}
-
-impl LedgerError {
-    /// Marks damage as being in a file that a start reads.
-    fn at_start(self) -> Self {
-        match self {
-            Self::Corrupt { name, what, lsn, .. } => Self::Corrupt { name, what, lsn, is_newest: true },
-            other @ (Self::Io { .. } | Self::Newer { .. } | Self::Key(_)) => other,
-        }
-    }
-
-    fn io(action: &'static str, name: &str) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let name = name.to_owned();
-        move |error| Self::Io { action, name, error }
-    }
-
-    /// Reports a full disk, on which the operation can be retried.
-    fn is_full(&self) -> bool {
-        matches!(self, Self::Io { error, .. } if disk::is_full(error))
-    }
-}
-
 pub(crate) enum Message {
     /// Runs in the order of their calls.
     Append {
@@ -230,7 +169,23 @@ pub(crate) enum Message {
         device: DeviceId,
         epoch: Epoch,
         acknowledged: Sequence,
+        /// The highest number that another gateway's log holds; 0 if none does.
+        held: Sequence,
         reply: oneshot::Sender<HelloOutcome>,
+    },
+    CheckHello {
+        device: DeviceId,
+        epoch: Epoch,
+        acknowledged: Sequence,
+        reply: oneshot::Sender<Result<Sequence, HelloOutcome>>,
+    },
+    Marks {
+        of: Vec<(DeviceId, Epoch)>,
+        reply: oneshot::Sender<Vec<Sequence>>,
+    },
+    Missing {
+        missing: Missing,
+        reply: oneshot::Sender<()>,
     },
 }
 
@@ -252,6 +207,8 @@ pub struct LedgerHandle {
     poisoned: watch::Receiver<bool>,
     heartbeat: Arc<Heartbeat>,
     durable: Arc<AtomicU64>,
+    /// The second copy that answers wait for.
+    awaited: Option<AwaitedCopy>,
 }
 
 impl Ledger {
@@ -280,7 +237,15 @@ impl Ledger {
         metrics::gauge!(metric::LEDGER_QUEUE_MAX).set(queue_punches_max as f64);
         Ok((
             Self { thread, scrub },
-            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned, heartbeat, durable },
+            LedgerHandle {
+                queue,
+                queued_punches,
+                queue_punches_max,
+                poisoned,
+                heartbeat,
+                durable,
+                awaited: None,
+            },
         ))
     }
 
@@ -321,17 +286,6 @@ impl LedgerHandle {
         message.refuse(&outcome, HelloOutcome::Down);
     }
 
-    /// Returns the state of the device's numbering. If the device holds acknowledgements above the log's highest sequence, the loss
-    /// is recorded and counted, and the numbering continues above it.
-    pub async fn hello(&self, device: DeviceId, epoch: Epoch, acknowledged: Sequence) -> HelloOutcome {
-        let (reply, outcome) = oneshot::channel();
-        match self.queue.try_send(Message::Hello { device, epoch, acknowledged, reply }) {
-            Ok(()) => outcome.await.unwrap_or(HelloOutcome::Down),
-            Err(TrySendError::Full(_)) => HelloOutcome::Busy,
-            Err(TrySendError::Disconnected(_)) => HelloOutcome::Down,
-        }
-    }
-
     /// Returns the last durable LSN.
     pub fn durable_lsn(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
@@ -367,15 +321,6 @@ fn segment_numbers(names: &[String]) -> Vec<u64> {
         names.iter().filter_map(|name| name.strip_suffix(".segment")?.parse().ok()).collect();
     numbers.sort_unstable();
     numbers
-}
-
-/// Opens the directory for reading; does not create it.
-fn open_for_reading(directory: &Path) -> Result<disk::RealDisk, LedgerError> {
-    let name = directory.display().to_string();
-    if !directory.is_dir() {
-        return Err(LedgerError::Io { action: "opening", name, error: std::io::ErrorKind::NotFound.into() });
-    }
-    disk::RealDisk::open(directory).map_err(LedgerError::io("opening", &name))
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use ring::digest;
 use runtime::clock::Reading;
 
 use super::deletions::Forgotten;
-use super::disk::{Disk, DiskFile, is_full, uninterrupted, write_all_at};
+use super::disk::{Disk, DiskFile, uninterrupted, write_all_at};
+use super::error::is_full;
 use super::expiry_plan::ExpiryPlan;
 use super::format::{self, BatchHeader, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::marks::Marks;

@@ -76,7 +76,7 @@ impl Lookups {
                 if sender.send(Finished { device, found }).is_err() {
                     return;
                 }
-                reply.send(outcome);
+                reply.send_found(outcome);
             }
         });
         if let Err(error) = &started {

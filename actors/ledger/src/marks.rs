@@ -60,7 +60,12 @@ pub(super) enum HelloRefusal {
 
 /// The marks of all devices.
 #[derive(Default)]
-pub(super) struct Marks(HashMap<DeviceId, Device, foldhash::fast::RandomState>);
+pub(super) struct Marks {
+    known: HashMap<DeviceId, Device, foldhash::fast::RandomState>,
+    /// The highest number that other gateways' logs hold, of devices that came from there and have punched nothing here since. Memory only:
+    /// after a restart a device's next hello tells it again.
+    elsewhere: HashMap<DeviceId, (Epoch, Sequence), foldhash::fast::RandomState>,
+}
 
 impl Device {
     /// Returns the highest recorded sequence that is not in memory.
@@ -86,7 +91,7 @@ impl Marks {
 
     /// Returns every mark.
     pub(super) fn all(&self) -> Vec<Mark> {
-        self.0
+        self.known
             .iter()
             .map(|(&device, known)| Mark {
                 device,
@@ -97,16 +102,16 @@ impl Marks {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
     pub(super) fn get(&self, device: DeviceId) -> Option<(Epoch, Sequence)> {
-        self.0.get(&device).map(|known| (Epoch(known.epoch), Sequence(known.recorded)))
+        self.known.get(&device).map(|known| (Epoch(known.epoch), Sequence(known.recorded)))
     }
 
     /// Sets a mark. Drops the device's punches in memory unless they end at this mark.
     pub(super) fn set(&mut self, mark: Mark) {
-        let known = self.0.entry(mark.device).or_default();
+        let known = self.known.entry(mark.device).or_default();
         if (known.epoch, known.recorded) != (mark.epoch.0, mark.recorded.0) {
             *known = Device { epoch: mark.epoch.0, recorded: mark.recorded.0, recent: VecDeque::new() };
         }
@@ -133,6 +138,7 @@ impl Marks {
             return Err(HelloRefusal::EpochAhead { highest });
         }
         let recorded = if epoch == current { recorded } else { Sequence(0) };
+        let recorded = recorded.max(self.elsewhere(device, epoch));
         let highest = Sequence(recorded.0.saturating_add(ACKNOWLEDGED_AHEAD_MAX));
         if acknowledged > highest {
             return Err(HelloRefusal::AcknowledgedAhead { highest });
@@ -140,14 +146,51 @@ impl Marks {
         Ok(recorded)
     }
 
+    /// Returns the device's highest number of that epoch in this log; 0 if there is none.
+    pub(super) fn recorded(&self, device: DeviceId, epoch: Epoch) -> Sequence {
+        self.get(device)
+            .filter(|(current, _)| *current == epoch)
+            .map_or(Sequence(0), |(_, recorded)| recorded)
+    }
+
+    /// Continues the device's numbering above a number that another gateway's log holds.
+    pub(super) fn hold_elsewhere(&mut self, device: DeviceId, epoch: Epoch, held: Sequence) {
+        self.elsewhere.insert(device, (epoch, held));
+    }
+
+    /// Returns the highest number of that epoch that another gateway's log holds and this one does not; 0 if there is none.
+    fn elsewhere(&self, device: DeviceId, epoch: Epoch) -> Sequence {
+        match self.elsewhere.get(&device) {
+            Some(&(of, held)) if of == epoch => held,
+            Some(_) | None => Sequence(0),
+        }
+    }
+
+    /// Checks a run that is not wholly in this log, of a device whose numbers go on above those in another gateway's log.
+    fn check_above(run: &Run, recorded: u64, held: u64) -> RunCheck {
+        let expected = held.saturating_add(1);
+        if run.first.0 == 0 || run.first.0 > expected {
+            RunCheck::Gap { expected: Sequence(expected) }
+        } else if run.first.0 == expected && run.first.0.checked_add(run.punches.len() as u64).is_some() {
+            RunCheck::Accepted { repeats: 0, forgotten: 0 }
+        } else {
+            RunCheck::NumberUsed { sequence: Sequence(run.first.0.max(recorded.saturating_add(1))) }
+        }
+    }
+
     /// Checks a run; changes nothing.
     pub(super) fn check_run(&self, run: &Run) -> RunCheck {
         let none = Device::default();
-        let known = self.0.get(&run.device).unwrap_or(&none);
+        let known = self.known.get(&run.device).unwrap_or(&none);
         if run.epoch.0 < known.epoch {
             return RunCheck::EpochBehind { current: Epoch(known.epoch) };
         }
         let known = if run.epoch.0 == known.epoch { known } else { &none };
+        let held = self.elsewhere(run.device, run.epoch).0;
+        let end = run.first.0.saturating_add(run.punches.len() as u64);
+        if held > known.recorded && end > known.recorded.saturating_add(1) {
+            return Self::check_above(run, known.recorded, held);
+        }
         let (expected, count) = (known.recorded.saturating_add(1), run.punches.len());
         let fits = run.first.0 > 0 && run.first.0.checked_add(count as u64).is_some();
         if !fits || run.first.0 > expected {
@@ -172,7 +215,8 @@ impl Marks {
         else {
             return;
         };
-        let known = self.0.entry(run.device).or_default();
+        self.elsewhere.remove(&run.device);
+        let known = self.known.entry(run.device).or_default();
         if known.epoch != run.epoch.0 || known.recorded.checked_add(1) != Some(run.first.0) {
             known.recent.clear();
         }
@@ -200,7 +244,7 @@ impl Marks {
         first: Sequence,
         found: &[RememberedPunch],
     ) {
-        let Some(known) = self.0.get_mut(&device).filter(|known| known.epoch == epoch.0) else { return };
+        let Some(known) = self.known.get_mut(&device).filter(|known| known.epoch == epoch.0) else { return };
         if first.0.saturating_add(found.len() as u64) == known.forgotten().saturating_add(1) {
             found.iter().rev().for_each(|found| known.recent.push_front(*found));
         }
@@ -208,7 +252,7 @@ impl Marks {
 
     /// Returns the recorded verdicts of `count` punches from `first` on that are in memory, as runs in ascending order.
     pub(super) fn recall(&self, device: DeviceId, first: Sequence, count: usize) -> Vec<RecordedRun> {
-        let Some(known) = self.0.get(&device) else { return Vec::new() };
+        let Some(known) = self.known.get(&device) else { return Vec::new() };
         let (from, remembered) = known.remembered(first, count);
         runs(from, remembered.map(|known| (known.as_of_ms, known.verdict)))
     }

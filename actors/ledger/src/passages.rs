@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use protocol::{CodeId, Colour, Direction, PlaceId};
+use protocol::{CodeId, Colour, DeviceId, Direction, Epoch, PlaceId, Sequence};
 use runtime::clock::STEP_MS_MAX;
 
 use super::deletions::forgotten;
@@ -37,8 +37,10 @@ pub struct TimeRange {
 /// The passage of one person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passage {
-    /// The scanned code.
-    pub code: CodeId,
+    /// The device, its epoch and the number, which are this punch's in every log of a fleet.
+    pub punch: (DeviceId, Epoch, Sequence),
+    /// The scanned code; `None` for a passage without one.
+    pub code: Option<CodeId>,
     /// The time, milliseconds since 1970 UTC: by the gateway's clock, or by the device's if it decided offline.
     pub at_ms: u64,
     /// The direction.
@@ -54,8 +56,6 @@ pub struct Passage {
 pub struct Passages {
     /// The passages, in the order of the log.
     pub passages: Vec<Passage>,
-    /// The number of passages without a code.
-    pub without_code: u64,
     /// True if a part of the range is forgotten.
     pub forgotten: bool,
     /// True if there were more than [`PASSAGES_MAX`] passages; the result has the first ones.
@@ -99,21 +99,19 @@ pub fn passages(directory: &Path, day_keys: &Path, range: &TimeRange) -> Result<
 impl Passages {
     fn add(&mut self, entry: &Entry, range: &TimeRange) {
         let Entry::Run(run) = entry else { return };
-        for record in run.punches.iter().filter(|record| record.place == range.place) {
+        let numbered = run.punches.iter().zip(run.first.0..);
+        for (record, sequence) in numbered.filter(|(record, _)| record.place == range.place) {
             let at_ms = passed_ms(record, run.received_ms);
             if !(range.from_ms..range.to_ms).contains(&at_ms) {
                 continue;
             }
-            let Some(code) = record.code else {
-                self.without_code += 1;
-                continue;
-            };
             if self.passages.len() == PASSAGES_MAX {
                 self.truncated = true;
                 return;
             }
-            let Record { direction, offline, verdict, .. } = *record;
-            self.passages.push(Passage { code, at_ms, direction, colour: verdict.colour, offline });
+            let Record { code, direction, offline, verdict, .. } = *record;
+            let (punch, colour) = ((run.device, run.epoch, Sequence(sequence)), verdict.colour);
+            self.passages.push(Passage { punch, code, at_ms, direction, colour, offline });
         }
     }
 }

@@ -1,11 +1,15 @@
 //! The way of one thread's runs into the log and of their outcomes back. All runs that the thread has appended in one turn go to the
-//! log as one message, and all outcomes of one sync come back with one wake-up, however many callers wait.
+//! log as one message, and all outcomes of one sync come back with one wake-up, however many callers wait. If answers wait for a second
+//! copy, they wait here, so that the log's thread never does.
 
 use std::future::Future;
+use std::time::Instant;
 
+use runtime::clock;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::awaited::AwaitedCopy;
 use super::{AppendOutcome, LedgerHandle, Run};
 
 /// The number of punches from which on a message is complete: the log takes whole messages into a batch, whose size it bounds.
@@ -24,15 +28,25 @@ pub(crate) struct Append {
 }
 
 /// An outcome on its way to its caller.
-pub(crate) struct Returned {
+struct Returned {
     caller: oneshot::Sender<AppendOutcome>,
     outcome: AppendOutcome,
+}
+
+/// Outcomes that one sync has made certain.
+pub(crate) struct Synced {
+    /// The LSN up to which a second copy needs everything before they are told; `None` for all that the log has.
+    lsn: Option<u64>,
+    at: Instant,
+    outcomes: Vec<Returned>,
 }
 
 /// The caller of a run, with the port by which it sent the run.
 pub(crate) struct Reply {
     pub(crate) caller: oneshot::Sender<AppendOutcome>,
-    pub(crate) port: mpsc::Sender<Vec<Returned>>,
+    pub(crate) port: mpsc::Sender<Synced>,
+    /// True if the port waits for a second copy.
+    awaits_copy: bool,
 }
 
 impl Reply {
@@ -40,12 +54,22 @@ impl Reply {
     #[cfg(test)]
     pub(crate) fn alone() -> (Self, oneshot::Receiver<AppendOutcome>) {
         let (caller, outcome) = oneshot::channel();
-        (Self { caller, port: mpsc::channel(1).0 }, outcome)
+        (Self { caller, port: mpsc::channel(1).0, awaits_copy: false }, outcome)
     }
 
     /// Sends an outcome past the port, which wakes the caller at once. A caller that has gone is not told.
     pub(crate) fn send(self, outcome: AppendOutcome) {
         let _ = self.caller.send(outcome);
+    }
+
+    /// Sends an outcome that rests on batches of earlier syncs.
+    pub(crate) fn send_found(self, outcome: AppendOutcome) {
+        if !self.awaits_copy {
+            return self.send(outcome);
+        }
+        let mut found = ReturnBatch::default();
+        found.add(self, outcome);
+        found.send(None);
     }
 }
 
@@ -54,7 +78,7 @@ impl Reply {
 pub struct LedgerPort {
     ledger: LedgerHandle,
     runs: mpsc::Sender<Append>,
-    outcomes: mpsc::Sender<Vec<Returned>>,
+    outcomes: mpsc::Sender<Synced>,
 }
 
 impl LedgerPort {
@@ -64,21 +88,23 @@ impl LedgerPort {
         let (runs, appended) = mpsc::channel(RUNS_MAX);
         let (outcomes, returned) = mpsc::channel(BATCHES_MAX);
         let sending = forward(ledger.clone(), appended);
+        let delivering = deliver(ledger.clone(), returned);
         let carry = async move {
-            tokio::join!(sending, deliver(returned));
+            tokio::join!(sending, delivering);
         };
         (Self { ledger: ledger.clone(), runs, outcomes }, carry)
     }
 
     /// Appends a run; never blocks. `caller` receives the outcome when the records are durable, or at once if the log's queue is full.
-    /// Runs reach the log in the order of the calls.
+    /// Runs reach the log in the order of the calls. While a second copy that answers wait for is away, nothing is taken.
     pub fn append(&self, run: Run, caller: oneshot::Sender<AppendOutcome>) {
         let punches = run.punches.len();
-        if !self.ledger.reserve(punches) {
+        let awaited = self.ledger.awaited.as_ref();
+        if awaited.is_some_and(AwaitedCopy::is_away) || !self.ledger.reserve(punches) {
             let _ = caller.send(AppendOutcome::Busy);
             return;
         }
-        let reply = Reply { caller, port: self.outcomes.clone() };
+        let reply = Reply { caller, port: self.outcomes.clone(), awaits_copy: awaited.is_some() };
         let (append, outcome) = match self.runs.try_send(Append { run, reply }) {
             Ok(()) => return,
             Err(TrySendError::Full(append)) => (append, AppendOutcome::Busy),
@@ -108,41 +134,71 @@ async fn forward(ledger: LedgerHandle, mut appended: mpsc::Receiver<Append>) {
     }
 }
 
-/// Hands outcomes to their callers.
-async fn deliver(mut returned: mpsc::Receiver<Vec<Returned>>) {
-    while let Some(outcomes) = returned.recv().await {
-        tell(outcomes);
+/// Hands outcomes to their callers, after the second copy if there is one.
+async fn deliver(mut ledger: LedgerHandle, mut returned: mpsc::Receiver<Synced>) {
+    while let Some(Synced { lsn, at, outcomes }) = returned.recv().await {
+        let durable = lsn.unwrap_or_else(|| ledger.durable_lsn());
+        let is_certain = match &mut ledger.awaited {
+            None => true,
+            Some(copy) => copy.has(durable, at).await,
+        };
+        outcomes.into_iter().for_each(if is_certain { Returned::tell } else { Returned::tell_uncopied });
     }
 }
 
-fn tell(outcomes: Vec<Returned>) {
-    for Returned { caller, outcome } in outcomes {
-        let _ = caller.send(outcome);
+impl Returned {
+    fn tell(self) {
+        let _ = self.caller.send(self.outcome);
     }
+
+    /// Tells what is certain without the second copy. Recorded punches are sent again, and are repeats then.
+    fn tell_uncopied(self) {
+        let outcome = match self.outcome {
+            AppendOutcome::Recorded(_) => AppendOutcome::NotCopied,
+            other @ (AppendOutcome::NumberUsed { .. }
+            | AppendOutcome::Gap { .. }
+            | AppendOutcome::EpochBehind { .. }
+            | AppendOutcome::Busy
+            | AppendOutcome::NotCopied
+            | AppendOutcome::Down) => other,
+        };
+        let _ = self.caller.send(outcome);
+    }
+}
+
+/// The outcomes of one sync for one port.
+struct ForPort {
+    port: mpsc::Sender<Synced>,
+    awaits_copy: bool,
+    outcomes: Vec<Returned>,
 }
 
 /// The outcomes of one sync, sorted by port.
 #[derive(Default)]
-pub(crate) struct ReturnBatch(Vec<(mpsc::Sender<Vec<Returned>>, Vec<Returned>)>);
+pub(crate) struct ReturnBatch(Vec<ForPort>);
 
 impl ReturnBatch {
     /// Adds a caller's outcome.
     pub(crate) fn add(&mut self, reply: Reply, outcome: AppendOutcome) {
-        let Reply { caller, port } = reply;
+        let Reply { caller, port, awaits_copy } = reply;
         let returned = Returned { caller, outcome };
-        match self.0.iter_mut().find(|(known, _)| known.same_channel(&port)) {
-            Some((_, outcomes)) => outcomes.push(returned),
-            None => self.0.push((port, vec![returned])),
+        match self.0.iter_mut().find(|known| known.port.same_channel(&port)) {
+            Some(known) => known.outcomes.push(returned),
+            None => self.0.push(ForPort { port, awaits_copy, outcomes: vec![returned] }),
         }
     }
 
-    /// Sends the outcomes, with one wake-up for each port. Callers of a port that is full or carries nothing any more are told one by one.
-    pub(crate) fn send(self) {
-        for (port, outcomes) in self.0 {
-            if let Err(TrySendError::Full(outcomes) | TrySendError::Closed(outcomes)) =
-                port.try_send(outcomes)
+    /// Sends the outcomes, which are durable up to `lsn`, with one wake-up for each port. Callers of a port that is full or carries nothing
+    /// any more are told one by one.
+    pub(crate) fn send(self, lsn: Option<u64>) {
+        for ForPort { port, awaits_copy, outcomes } in self.0 {
+            let synced = Synced { lsn, at: clock::now(), outcomes };
+            if let Err(
+                TrySendError::Full(Synced { outcomes, .. }) | TrySendError::Closed(Synced { outcomes, .. }),
+            ) = port.try_send(synced)
             {
-                tell(outcomes);
+                let tell = if awaits_copy { Returned::tell_uncopied } else { Returned::tell };
+                outcomes.into_iter().for_each(tell);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Verification and exports. They read the log without changing it, whether a gateway is running or not.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use protocol::CodeId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::deletions::{Forgotten, check_signatures, forgotten};
 use super::disk::Disk;
@@ -18,7 +19,7 @@ use super::walk::{for_each_segment, for_newest_segments, read};
 use super::{LedgerError, Record, Run, open_for_reading, segment_numbers};
 
 /// The report of a verification that found no damage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReport {
     /// The number of segments read.
     pub segments: u64,
@@ -133,34 +134,56 @@ pub enum ExportFormat {
     JsonLines,
 }
 
-#[derive(Serialize)]
-struct Row {
+/// A punch as it is exported; the fields are the columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PunchRow {
     lsn: u64,
-    device: u64,
-    epoch: u32,
-    sequence: u64,
+    /// The device that sent it.
+    pub device: u64,
+    /// The epoch of its number.
+    pub epoch: u32,
+    /// Its number.
+    pub sequence: u64,
     region: u16,
     place: u32,
-    direction: &'static str,
-    kind: &'static str,
+    direction: Cow<'static, str>,
+    kind: Cow<'static, str>,
     code: Option<u64>,
     device_time_ms: u64,
     received_ms: u64,
     offline: bool,
-    colour: &'static str,
-    advice: &'static str,
-    basis: &'static str,
-    reason: &'static str,
+    colour: Cow<'static, str>,
+    advice: Cow<'static, str>,
+    basis: Cow<'static, str>,
+    reason: Cow<'static, str>,
     clock_said_ms: Option<u64>,
+    /// The gateway whose log holds it, in an export of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
 }
 
-enum Rows<'a> {
+/// The rows of an export, in its format.
+pub enum PunchRows<'a> {
+    /// Lines of CSV.
     Csv(Box<csv::Writer<&'a mut dyn Write>>),
+    /// Lines of JSON.
     Json(&'a mut dyn Write),
 }
 
-impl Rows<'_> {
-    fn write(&mut self, row: &Row) -> std::io::Result<()> {
+impl<'a> PunchRows<'a> {
+    /// Begins an export.
+    pub fn new(format: ExportFormat, out: &'a mut dyn Write) -> Self {
+        match format {
+            ExportFormat::Csv => Self::Csv(Box::new(csv::Writer::from_writer(out))),
+            ExportFormat::JsonLines => Self::Json(out),
+        }
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// An error of the output.
+    pub fn write(&mut self, row: &PunchRow) -> std::io::Result<()> {
         match self {
             Self::Csv(out) => out.serialize(row).map_err(std::io::Error::other),
             Self::Json(out) => {
@@ -170,7 +193,11 @@ impl Rows<'_> {
         }
     }
 
-    fn finish(self) -> std::io::Result<()> {
+    /// Ends the export.
+    ///
+    /// # Errors
+    /// An error of the output.
+    pub fn finish(self) -> std::io::Result<()> {
         match self {
             Self::Csv(mut out) => out.flush(),
             Self::Json(out) => out.flush(),
@@ -194,27 +221,13 @@ pub fn export(
     out: &mut dyn Write,
 ) -> Result<u64, LedgerError> {
     let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::at(day_keys));
-    let mut rows = match format {
-        ExportFormat::Csv => Rows::Csv(Box::new(csv::Writer::from_writer(out))),
-        ExportFormat::JsonLines => Rows::Json(out),
-    };
+    let mut rows = PunchRows::new(format, out);
     let mut written = 0;
     let forgotten = forgotten(&disk)?;
     for_each_segment(&disk, |segment| {
         for batch in &segment.batches {
             let entries = entries(&mut keys, batch, &forgotten)?.unwrap_or_default();
-            let clock = entries.iter().find_map(|entry| match entry {
-                Entry::Clock { wall_ms } => Some(*wall_ms),
-                Entry::Run(_) | Entry::Lost { .. } => None,
-            });
-            let meant = |entry: &Entry| match entry {
-                Entry::Run(run) => received_ms.contains(&run.received_ms),
-                Entry::Lost { .. } | Entry::Clock { .. } => false,
-            };
-            for entry in entries.into_iter().filter(meant) {
-                written += export_entry((batch.header.lsn, clock), &entry, &mut rows)
-                    .map_err(LedgerError::io("exporting to", "the output"))?;
-            }
+            written += export_batch(batch.header.lsn, &entries, received_ms, &mut rows)?;
         }
         Ok(())
     })?;
@@ -222,32 +235,51 @@ pub fn export(
     Ok(written)
 }
 
-fn export_entry(batch: (u64, Option<u64>), entry: &Entry, rows: &mut Rows<'_>) -> std::io::Result<u64> {
-    let Entry::Run(run) = entry else { return Ok(0) };
-    for (record, sequence) in run.punches.iter().zip(run.first.0..) {
-        rows.write(&row(batch, run, sequence, record))?;
+/// Writes a batch's punches that were received in that time; returns their number.
+pub(super) fn export_batch(
+    lsn: u64,
+    entries: &[Entry],
+    received_ms: &RangeInclusive<u64>,
+    rows: &mut PunchRows<'_>,
+) -> Result<u64, LedgerError> {
+    let clock = entries.iter().find_map(|entry| match entry {
+        Entry::Clock { wall_ms } => Some(*wall_ms),
+        Entry::Run(_) | Entry::Lost { .. } => None,
+    });
+    let mut written = 0;
+    for entry in entries {
+        let Entry::Run(run) = entry else { continue };
+        if !received_ms.contains(&run.received_ms) {
+            continue;
+        }
+        for (record, sequence) in run.punches.iter().zip(run.first.0..) {
+            let written = rows.write(&row((lsn, clock), run, sequence, record));
+            written.map_err(LedgerError::io("exporting to", "the output"))?;
+        }
+        written += run.punches.len() as u64;
     }
-    Ok(run.punches.len() as u64)
+    Ok(written)
 }
 
-fn row((lsn, clock_said_ms): (u64, Option<u64>), run: &Run, sequence: u64, record: &Record) -> Row {
-    Row {
+fn row((lsn, clock_said_ms): (u64, Option<u64>), run: &Run, sequence: u64, record: &Record) -> PunchRow {
+    PunchRow {
         lsn,
         device: run.device.0,
         epoch: run.epoch.0,
         sequence,
         region: run.region.0,
         place: record.place.0,
-        direction: record.direction.name(),
-        kind: record.kind.name(),
+        direction: record.direction.name().into(),
+        kind: record.kind.name().into(),
         code: record.code.map(CodeId::get),
         device_time_ms: record.device_time_ms,
         received_ms: run.received_ms,
         offline: record.offline,
-        colour: record.verdict.colour.name(),
-        advice: record.verdict.advice.name(),
-        basis: record.verdict.basis.name(),
-        reason: record.verdict.reason.name(),
+        colour: record.verdict.colour.name().into(),
+        advice: record.verdict.advice.name().into(),
+        basis: record.verdict.basis.name().into(),
+        reason: record.verdict.reason.name().into(),
         clock_said_ms,
+        gateway: None,
     }
 }

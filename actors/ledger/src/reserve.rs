@@ -8,7 +8,8 @@ use std::path::Path;
 use keys::random;
 
 use super::LedgerError;
-use super::disk::{Disk, DiskFile, is_full, uninterrupted, write_all_at};
+use super::disk::{Disk, DiskFile, uninterrupted, write_all_at};
+use super::error::is_full;
 
 /// The maximum need of those three together: a segment header with the marks of a hundred thousand devices (2 MB), a saved torn
 /// batch (2 MB), a batch of losses, a copy of the last batch on a file system that never writes in place (2 MB), the deletion

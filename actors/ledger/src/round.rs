@@ -10,7 +10,7 @@ use super::lookup::{AfterLookup, Lookup, number_used};
 use super::marks::{HelloRefusal, Marks, RunCheck};
 use super::port::{Append, Reply};
 use super::seek::Wanted;
-use super::{AppendOutcome, HelloOutcome, Message, RecordedRun, Run};
+use super::{AppendOutcome, HelloOutcome, Message, Missing, RecordedRun, Run};
 
 /// An answer that waits for the sync.
 pub(super) enum Answer {
@@ -23,6 +23,13 @@ pub(super) enum Answer {
     Hello {
         reply: oneshot::Sender<HelloOutcome>,
         outcome: HelloOutcome,
+    },
+    Marks {
+        reply: oneshot::Sender<Vec<Sequence>>,
+        recorded: Vec<Sequence>,
+    },
+    Missing {
+        reply: oneshot::Sender<()>,
     },
 }
 
@@ -61,11 +68,28 @@ impl Round {
                     self.add_run(run, reply, marks, counts);
                 }
             }
-            Message::Hello { device, epoch, acknowledged, reply } => {
-                match self.add_hello((device, epoch, acknowledged), marks, counts, now_ms) {
+            Message::Hello { device, epoch, acknowledged, held, reply } => {
+                match self.add_hello((device, epoch, acknowledged), held, marks, counts, now_ms) {
                     Ok(outcome) => self.answers.push(Answer::Hello { reply, outcome }),
                     Err(refusal) => drop(reply.send(refusal.into())),
                 }
+            }
+            Message::CheckHello { device, epoch, acknowledged, reply } => {
+                let checked = marks.check_hello(device, epoch, acknowledged, now_ms);
+                drop(reply.send(checked.map_err(HelloOutcome::from)));
+            }
+            Message::Marks { of, reply } => {
+                let recorded = of.into_iter().map(|(device, epoch)| marks.recorded(device, epoch)).collect();
+                self.answers.push(Answer::Marks { reply, recorded });
+            }
+            Message::Missing { missing, reply } => {
+                let Missing { device, epoch, to, .. } = missing;
+                // Not again at the device's next hello.
+                if marks.get(device).is_none_or(|known| known < (epoch, to)) {
+                    self.set_mark(Mark { device, epoch, recorded: to }, marks);
+                }
+                self.add_missing(missing, counts, now_ms);
+                self.answers.push(Answer::Missing { reply });
             }
         }
     }
@@ -119,6 +143,7 @@ impl Round {
     fn add_hello(
         &mut self,
         (device, epoch, acknowledged): (DeviceId, Epoch, Sequence),
+        held: Sequence,
         marks: &mut Marks,
         counts: &Counts,
         now_ms: u64,
@@ -127,16 +152,30 @@ impl Round {
         if acknowledged <= recorded {
             return Ok(HelloOutcome::Known { recorded, lost: 0 });
         }
-        let lost = acknowledged.0 - recorded.0;
-        tracing::error!(%device, from = recorded.0 + 1, to = acknowledged.0,
-            "punches that were acknowledged to a device are missing in the log");
-        counts.lost.increment(lost);
-        let mark = Mark { device, epoch, recorded: acknowledged };
+        if held >= acknowledged {
+            marks.hold_elsewhere(device, epoch, acknowledged);
+            return Ok(HelloOutcome::Known { recorded: acknowledged, lost: 0 });
+        }
+        let from = Sequence(recorded.max(held).0 + 1);
+        self.set_mark(Mark { device, epoch, recorded: acknowledged }, marks);
+        let lost = self.add_missing(Missing { device, epoch, from, to: acknowledged }, counts, now_ms);
+        Ok(HelloOutcome::Known { recorded: acknowledged, lost })
+    }
+
+    fn set_mark(&mut self, mark: Mark, marks: &mut Marks) {
         marks.set(mark);
         self.marks.push(mark);
-        let from = Sequence(recorded.0 + 1);
-        self.entries.push(Entry::Lost { device, epoch, from, to: acknowledged, noticed_ms: now_ms });
-        Ok(HelloOutcome::Known { recorded: acknowledged, lost })
+    }
+
+    /// Records a loss, and returns the number of its punches.
+    fn add_missing(&mut self, missing: Missing, counts: &Counts, now_ms: u64) -> u64 {
+        let Missing { device, epoch, from, to } = missing;
+        let lost = to.0.saturating_sub(from.0).saturating_add(1);
+        tracing::error!(%device, from = from.0, to = to.0,
+            "punches that were acknowledged to a device are missing in the log");
+        counts.lost.increment(lost);
+        self.entries.push(Entry::Lost { device, epoch, from, to, noticed_ms: now_ms });
+        lost
     }
 }
 

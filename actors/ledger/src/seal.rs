@@ -28,9 +28,40 @@ pub fn has_day_keys(directory: &Path) -> Result<bool, LedgerError> {
     Ok(entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "key"))))
 }
 
+/// Returns the names of the days whose keys are in the directory, in their order.
+///
+/// # Errors
+/// An error of the operating system.
+pub fn days_with_keys(directory: &Path) -> Result<Vec<String>, LedgerError> {
+    let failed = LedgerError::io("listing", &directory.display().to_string());
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let name = |entry: io::Result<std::fs::DirEntry>| {
+        let path = entry.ok()?.path();
+        let name = path.file_stem()?.to_str()?.to_owned();
+        (path.extension()? == "key" && day_of_name(&name).is_some()).then_some(name)
+    };
+    let mut days: Vec<String> = entries.filter_map(name).collect();
+    days.sort();
+    Ok(days)
+}
+
+/// Reads a day's key, 32 bytes, so that a copy of it is sealed to others; `None` if it does not exist.
+///
+/// # Errors
+/// The name is no day's, other users have access to the file, or an error of the operating system.
+pub fn day_key(directory: &Path, day: &str) -> Result<Option<Zeroizing<[u8; 32]>>, LedgerError> {
+    let day = day_of_name(day).ok_or_else(|| LedgerError::Key(format!("{day} is no day's name")))?;
+    DayKeys::at(directory).read(day)
+}
+
 /// The day keys in a directory, read on demand.
 pub(super) struct DayKeys {
     directory: PathBuf,
+    /// True for keys that were given: there are no others.
+    is_given: bool,
     known: HashMap<u32, LessSafeKey>,
 }
 
@@ -47,7 +78,18 @@ impl DayKeys {
 
     /// Opens the directory for reading; does not create it.
     pub(super) fn at(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), known: HashMap::new() }
+        Self { directory: directory.to_owned(), is_given: false, known: HashMap::new() }
+    }
+
+    /// Holds keys that were given, by the names of their days.
+    pub(super) fn given<'a>(keys: impl IntoIterator<Item = (&'a str, &'a [u8; 32])>) -> Self {
+        let mut given = Self { directory: PathBuf::new(), is_given: true, known: HashMap::new() };
+        for (day, key) in keys {
+            if let Some(day) = day_of_name(day) {
+                given.keep(day, key);
+            }
+        }
+        given
     }
 
     /// Returns the directory.
@@ -145,10 +187,16 @@ impl DayKeys {
         if self.known.contains_key(&day) {
             return Ok(true);
         }
+        let bytes = if self.is_given { None } else { self.read(day)? };
+        Ok(bytes.map(|bytes| self.keep(day, &bytes)).is_some())
+    }
+
+    /// Reads the day's key; `None` if it does not exist.
+    fn read(&self, day: u32) -> Result<Option<Zeroizing<[u8; 32]>>, LedgerError> {
         let path = self.path(day);
         let text = match read_secret(&path) {
             Ok(text) => text,
-            Err(KeyError::Missing { .. }) => return Ok(false),
+            Err(KeyError::Missing { .. }) => return Ok(None),
             Err(KeyError::Io { source, .. }) => {
                 return Err(LedgerError::io("reading", &path.display().to_string())(source));
             }
@@ -157,8 +205,7 @@ impl DayKeys {
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim(), &mut *bytes)
             .map_err(|_| LedgerError::Key(format!("{} is not 64 hexadecimal digits", path.display())))?;
-        self.keep(day, &bytes);
-        Ok(true)
+        Ok(Some(bytes))
     }
 
     fn keep(&mut self, day: u32, bytes: &[u8; 32]) {

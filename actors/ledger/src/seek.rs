@@ -93,7 +93,7 @@ fn begin<D: Disk>(disk: &D, number: u64, device: DeviceId) -> Result<Option<(Rea
 }
 
 /// A file that is read in chunks, with one chunk in memory.
-struct Pages<'a, D> {
+pub(super) struct Pages<'a, D> {
     disk: &'a D,
     name: String,
     from: usize,
@@ -101,12 +101,12 @@ struct Pages<'a, D> {
 }
 
 impl<'a, D: Disk> Pages<'a, D> {
-    fn new(disk: &'a D, number: u64) -> Self {
+    pub(super) fn new(disk: &'a D, number: u64) -> Self {
         Self { disk, name: segment_name(number), from: 0, bytes: Vec::new() }
     }
 
     /// Returns `len` bytes from `at` on, or fewer at the end of the file.
-    fn get(&mut self, at: usize, len: usize) -> Result<&[u8], LedgerError> {
+    pub(super) fn get(&mut self, at: usize, len: usize) -> Result<&[u8], LedgerError> {
         let held = self.from..=self.from + self.bytes.len();
         if !(held.contains(&at) && held.contains(&at.saturating_add(len))) {
             let read = self.disk.read_at(&self.name, at as u64, len.max(CHUNK_BYTES));

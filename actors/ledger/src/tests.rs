@@ -4,6 +4,7 @@ mod bench;
 mod clock_jumps;
 mod copy;
 mod damage;
+mod elsewhere;
 mod faults;
 mod forgetting;
 mod full;
@@ -13,6 +14,9 @@ mod port;
 mod power;
 mod repeats;
 mod simulated;
+mod tail;
+
+use std::path::Path;
 
 use protocol::{Direction, PlaceId, Reason, RegionId};
 use runtime::clock;

@@ -208,10 +208,12 @@ impl<D: Disk + Clone> Writer<D> {
             match answer {
                 Answer::Run { reply, runs } => recorded.add(reply, AppendOutcome::Recorded(runs)),
                 Answer::Hello { reply, outcome } => drop(reply.send(outcome)),
+                Answer::Marks { reply, recorded } => drop(reply.send(recorded)),
+                Answer::Missing { reply } => drop(reply.send(())),
                 Answer::Lookup(lookup) => self.send_lookup(lookup),
             }
         }
-        recorded.send();
+        recorded.send(Some(self.log.lsn));
     }
 
     fn send_lookup(&mut self, lookup: Lookup) {
@@ -247,6 +249,8 @@ impl Answer {
         match self {
             Self::Run { reply, .. } | Self::Lookup(Lookup { reply, .. }) => reply.send(AppendOutcome::Down),
             Self::Hello { reply, .. } => drop(reply.send(HelloOutcome::Down)),
+            // Who asked is told by the end of the channel.
+            Self::Marks { .. } | Self::Missing { .. } => {}
         }
     }
 }
@@ -255,22 +259,23 @@ impl Message {
     pub(super) fn punches(&self) -> usize {
         match self {
             Self::Append { runs, .. } => runs.iter().map(|append| append.run.punches.len()).sum(),
-            Self::Hello { .. } => 0,
+            Self::Hello { .. } | Self::CheckHello { .. } | Self::Marks { .. } | Self::Missing { .. } => 0,
         }
     }
 
-    /// Returns the number of its runs; a hello may need as much space as a run.
+    /// Returns the number of its runs; a hello or a loss may need as much space as a run.
     fn runs(&self) -> usize {
         match self {
             Self::Append { runs, .. } => runs.len(),
-            Self::Hello { .. } => 1,
+            Self::Hello { .. } | Self::Missing { .. } => 1,
+            Self::CheckHello { .. } | Self::Marks { .. } => 0,
         }
     }
 
     fn sent(&self) -> Option<Instant> {
         match self {
             Self::Append { sent, .. } => Some(*sent),
-            Self::Hello { .. } => None,
+            Self::Hello { .. } | Self::CheckHello { .. } | Self::Marks { .. } | Self::Missing { .. } => None,
         }
     }
 
@@ -278,6 +283,9 @@ impl Message {
         match self {
             Self::Append { runs, .. } => runs.into_iter().for_each(|append| append.reply.send(run.clone())),
             Self::Hello { reply, .. } => drop(reply.send(hello)),
+            Self::CheckHello { reply, .. } => drop(reply.send(Err(hello))),
+            // Who asked is told by the end of the channel.
+            Self::Marks { .. } | Self::Missing { .. } => {}
         }
     }
 }

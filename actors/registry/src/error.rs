@@ -120,6 +120,16 @@ pub enum RegistryError {
         /// The position of this registry.
         position: u64,
     },
+    /// Changes that follow on another message than this registry has at its position.
+    #[error(
+        "the fleet's stream does not continue what this registry has at position {position}: the broker has lost its newest messages, and \
+         others have come in their place. Order `changtong fleet join` here, which keeps a copy of this registry, as it may have changes that no \
+         other gateway has"
+    )]
+    OtherStream {
+        /// The position of this registry.
+        position: u64,
+    },
     /// Changes of another release.
     #[error(
         "the fleet's leader writes version {found} of the registry, and this release version {known}: run the same release on all \
@@ -137,16 +147,6 @@ pub enum RegistryError {
          [fleet] out of the configuration"
     )]
     NotEmpty,
-    /// A registry that is too large for the first changeset of a fleet.
-    #[error(
-        "the registry has {rows} rows, and a fleet begins with {max} at most: let it begin with an empty registry, then import"
-    )]
-    FoundingTooLarge {
-        /// The rows of the registry.
-        rows: u64,
-        /// The limit.
-        max: u64,
-    },
     /// SQLite ended the transaction by itself; nothing of it was written.
     #[error("SQLite rolled back a transaction of the registry; is the disk full?")]
     GroupLost,

@@ -17,6 +17,15 @@ pub enum NotNow {
          `changtong fleet status`"
     )]
     NoLeader,
+    /// This gateway leads, and no other one could join the fleet yet.
+    #[error(
+        "not now: this gateway leads the fleet and stores the snapshot by which others join; nothing was changed; try again in some seconds. If it \
+         lasts, see `changtong fleet status`"
+    )]
+    NoSnapshot,
+    /// A snapshot takes the place of this registry.
+    #[error("not now: this gateway joins its fleet anew; nothing was changed; try again in some seconds")]
+    Joining,
     /// The stream has another change in its place, so that another gateway leads.
     #[error(
         "not now: another gateway has taken the lead, and nothing was changed; try again in some seconds"
@@ -25,6 +34,11 @@ pub enum NotNow {
     /// The registry belongs to a fleet and its gateway does not run.
     #[error("this registry belongs to a fleet, and changes only with it: start the gateway, and do it again")]
     AtRest,
+    /// A change that the fleet's stream does not take at once.
+    #[error(
+        "this change is too large for the fleet's stream, and nothing was changed: {0}. Make it in smaller parts"
+    )]
+    TooLarge(String),
     /// The stream did not say in time that it has the change. It may have it.
     #[error(
         "not now: the fleet's stream did not confirm the change; look in some seconds whether it was made, then try again"

@@ -49,7 +49,12 @@ impl From<RegistrarError> for QueryError {
             RegistrarError::ReceiptExpired => Self::ReceiptExpired,
             RegistrarError::Busy
             | RegistrarError::NotNow(
-                NotNow::Elsewhere { .. } | NotNow::NoLeader | NotNow::Fenced | NotNow::AtRest,
+                NotNow::Elsewhere { .. }
+                | NotNow::NoLeader
+                | NotNow::Fenced
+                | NotNow::AtRest
+                | NotNow::NoSnapshot
+                | NotNow::Joining,
             ) => Self::Busy,
             RegistrarError::Form(_)
             | RegistrarError::OtherPhone
@@ -67,7 +72,7 @@ impl From<RegistrarError> for QueryError {
             | RegistrarError::PolicyUnderWay
             | RegistrarError::NoPolicy
             | RegistrarError::Failed
-            | RegistrarError::NotNow(NotNow::Unconfirmed)
+            | RegistrarError::NotNow(NotNow::Unconfirmed | NotNow::TooLarge(_))
             | RegistrarError::Registry(_) => Self::Failed,
         }
     }

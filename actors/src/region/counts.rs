@@ -50,7 +50,7 @@ impl RegionMetrics {
     pub(super) fn refused(&self, outcome: &RegionOutcome, punches: usize) {
         let reason = match outcome {
             RegionOutcome::Busy(reason) => *reason,
-            RegionOutcome::Ledger(AppendOutcome::Busy) => BusyReason::Ledger,
+            RegionOutcome::Ledger(AppendOutcome::Busy | AppendOutcome::NotCopied) => BusyReason::Ledger,
             RegionOutcome::Ledger(
                 AppendOutcome::Recorded(_)
                 | AppendOutcome::NumberUsed { .. }

@@ -12,6 +12,9 @@ pub struct FleetPosition;
 /// Steps of the fleet's stream, to be applied in one transaction. The memory of codes and the policy follow; the reply names the rest.
 pub struct ApplySteps(pub Vec<Step>);
 
+/// The memory of codes and the policy made anew from the registry, after they may not have followed what was applied.
+pub struct FollowAll;
+
 /// The first change of a gateway that leads, which is sent even if it changes nothing.
 pub struct TakeOffice;
 
@@ -46,11 +49,33 @@ impl RegistryChange for ApplySteps {
     }
 }
 
+impl RegistryChange for FollowAll {
+    type Reply = ();
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<(), RegistrarError> {
+        if !registrar.registry().has_joined()? {
+            return Ok(());
+        }
+        registrar.registry.follow_whole(registrar.codes)?;
+        registrar.follow_applied(&Applied { policy: true, ..Applied::default() })
+    }
+
+    fn is_local() -> bool {
+        true
+    }
+}
+
 impl RegistryChange for TakeOffice {
     type Reply = ();
     type Error = RegistrarError;
 
     fn apply(self, registrar: &mut Registrar<'_>) -> Result<(), RegistrarError> {
         Ok(registrar.registry().take_office()?)
+    }
+
+    /// The registry itself refuses it where this gateway does not lead; what holds back other changes does not hold back this one.
+    fn is_local() -> bool {
+        true
     }
 }

@@ -32,7 +32,7 @@ pub use changes::{
     NoteSignOut, NoteTime, OpenReceipt, ReviseCodes, SignIn, StartQuery, StartQueryByReceipt, SubmitForm,
     WithdrawConsent, WithdrawPapers, WithdrawPerson,
 };
-pub use fleet::{ApplySteps, FleetPosition, TakeOffice};
+pub use fleet::{ApplySteps, FleetPosition, FollowAll, TakeOffice};
 pub use handle::RegistrarHandle;
 pub use jobs::{
     AtGate, CLEARED_MAX, CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, Form, Giver,

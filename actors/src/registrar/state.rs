@@ -182,12 +182,14 @@ impl RegistrarContext {
     /// The transaction failed, and no job is done; their callers are answered.
     pub(super) fn commit(&self, jobs: impl Iterator<Item = Box<dyn Job>>) -> Result<Group, RegistryError> {
         let mut registry = lock(&self.registry);
-        let mut group = Group::default();
+        let (mut group, mut jobs) = (Group::default(), jobs);
         let durable = registry.group(|registry| {
-            jobs.for_each(|job| self.step(registry, job, &mut group));
+            jobs.by_ref().for_each(|job| self.step(registry, job, &mut group));
             self.faults.reached("steps of the group");
         });
         if let Err(error) = durable {
+            // A transaction that did not begin has none of them.
+            jobs.for_each(|job| job.answer(Err(told(&error))));
             group.lose(&error);
             return Err(error);
         }

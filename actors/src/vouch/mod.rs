@@ -195,6 +195,11 @@ impl RegistryChange for AcceptAnyLog {
     fn apply(self, registrar: &mut Registrar<'_>) -> Result<(), RegistrarError> {
         Ok(registrar.registry().accept_any_log(&self.0)?)
     }
+
+    /// The punch log is one gateway's own, and so is its acceptance.
+    fn is_local() -> bool {
+        true
+    }
 }
 
 /// Accepts the stores' difference by an operator's order: both forget what they saw, and vouch for what is beside them at the next start.

@@ -7,6 +7,10 @@ use crate::{Alert, Condition, Over, page, ticket};
 const RESTART: &str =
     "the log names the source line of the panic; the gateway tries again when it is started anew";
 
+/// The age of a gateway's colours that wakes a person. Another leader needs about four seconds, and a broker's server that is started again some
+/// more; behind that nothing heals by itself, and people who are due to turn green are held up.
+pub const COLOURS_AGE_PAGE_S: f64 = 60.0;
+
 pub(crate) const ALERTS: &[Alert] = &[
     page("region-parked", Condition::parked(metric::REGION_PARKED))
         .held(60)
@@ -22,11 +26,10 @@ pub(crate) const ALERTS: &[Alert] = &[
             "Nobody can apply or modify, and no colour changes: people who are due to turn green stay red. Gates go on as before.",
         )
         .doctor_fails("the registrar is not parked", RESTART),
-    page("fleet-adrift", Condition::above(metric::FLEET_ADRIFT, 0.0))
-        .held(60)
+    page("fleet-adrift", Condition::above(metric::FLEET_COLOURS_AGE_SECONDS, COLOURS_AGE_PAGE_S))
         .says(
-            "{instance} neither leads its fleet nor follows a leader",
-            "Forms and orders are refused there, and its gates show the colours as they were. Punches and verifies go on.",
+            "{instance} shows the colours of its fleet from {value:time} ago",
+            "It does not follow a leader, or is far behind: its gates show the colours as they were, and forms and orders may be refused there. Punches and verifies go on.",
         )
         .overview("`changtong fleet status` names the cause"),
     ticket("fleet-lag", Condition::above(metric::FLEET_LAG, 1_000.0))
@@ -36,6 +39,13 @@ pub(crate) const ALERTS: &[Alert] = &[
             "Its gates show colours that have changed elsewhere as they were.",
         )
         .overview("check whether its disk is slow; a gateway that has just joined catches up by itself"),
+    ticket("fleet-copy", Condition::above(metric::FLEET_COPY_AGE_SECONDS, 60.0))
+        .held(60)
+        .says(
+            "The second copy of the punches of {instance} is {value:time} behind",
+            "If its machine is lost now, so are those passages. With `acknowledge = \"replicated\"` its gates are answered Busy meanwhile.",
+        )
+        .overview("`changtong fleet status` names the cause"),
     page("registrar-failing", Condition::failing(metric::REGISTRAR_ACTS))
         .held(120)
         .says(

@@ -10,6 +10,7 @@ mod objectives;
 mod people;
 mod punches;
 
+pub use actors::COLOURS_AGE_PAGE_S;
 pub use condition::{Condition, Least, Over};
 pub use gateway::{CERTIFICATE_PAGE_S, CERTIFICATE_TICKET_S};
 pub use objective::{BAD_MIN, BURNS, Bad, Burn, Objective, bucket};

@@ -11,6 +11,14 @@ pub(crate) const ALERTS: &[Alert] = &[
             "Nobody is held up. Acknowledged passages are not on record: contact tracing misses them.",
         )
         .doctor_fails("the punch log has all punches that devices hold acknowledgements for", "keep the data as it is, run `changtong ledger verify`, and check whether an old copy was put back"),
+    ticket("punches-unconfirmed", Condition::above(metric::UNCONFIRMED, 0.0))
+        // A gateway that is restarted is back before that.
+        .held(1_800)
+        .says(
+            "{value} acknowledged punches of devices that came to {instance} can only be at a gateway that is away",
+            "Nobody is held up. Whether these passages are on record is not known until that gateway is back.",
+        )
+        .overview("bring the gateway back that does not run; `changtong fleet status` on each shows which"),
     // The process ends soon after: the window outlives it.
     page("ledger-poisoned", Condition::Above {
             metric: metric::LEDGER_POISONED,

@@ -247,6 +247,14 @@
   function facts(now) {
     for (const item of all('[data-code]')) { say($('b', item), digits(now.codes[item.dataset.code] ?? 0, 0)); }
     const end = last(), queued = at('queued', end) ?? 0, first = now.certificates[0];
+    $('#fleet').hidden = !now.fleet;
+    if (now.fleet) {
+      const { name, leads, leader, lag, broker, adrift, colours_s } = now.fleet;
+      const how = leads ? 'this gateway leads' : leader ? `follows ${leader}` : 'nobody leads';
+      const far = lag > 0 ? ` · ${digits(lag, 0)} behind` : '';
+      const old = colours_s === null ? '' : ` · colours from ${ago(colours_s * 1000)}`;
+      fact('fleet', how, `· ${name}${far}${old} · broker ${broker ? 'answers' : 'is silent'}`, adrift || old !== '');
+    }
     fact('devices', digits(at('devices', end) ?? 0, 0), 'connected');
     fact('lost', digits(now.log.lost, 0), now.log.lost ? 'look now' : '', now.log.lost > 0);
     fact('log', now.log.poisoned ? 'failed' : now.log.full ? 'disk full' : 'writes', `${digits(queued, 0)} wait`, now.log.poisoned || now.log.full);

@@ -167,7 +167,7 @@ impl Check<'_> {
         let Settings { data, keys, fleet, .. } = &self.config.settings;
         match fleet {
             Some(fleet) => {
-                self.must("fleet", fleet.open());
+                self.must("fleet", fleet.open(data));
                 let key = Keys::fleet(keys).context("`changtong fleet key` makes it on the first gateway");
                 self.must("fleet", key);
             }

@@ -19,7 +19,7 @@ use anyhow::Context;
 use registry::CONSENT_DAYS;
 
 pub(crate) use carriers::{Carrier, read, secret};
-pub(crate) use fleet::Fleet;
+pub(crate) use fleet::{Copying, Fleet, origin};
 pub(crate) use fronts::{CONNECTIONS, CONNECTIONS_MAX, FRONTS_MAX, Fronts};
 pub(crate) use operators::Operators;
 pub(crate) use pages::Pages;

@@ -5,6 +5,7 @@ pub(crate) mod carriers;
 mod estate;
 mod file;
 mod screen;
+mod several;
 mod staff;
 
 use std::fs::{File, OpenOptions};
@@ -33,6 +34,7 @@ use crate::reload::Behind;
 use crate::tls::pki::{Authority, write_new};
 
 pub(crate) use estate::{estate_of, settings_of};
+use several::GATEWAYS;
 pub(crate) use staff::first_operator;
 
 const PLACES_A_REGION: u32 = 4;
@@ -80,6 +82,19 @@ pub(crate) struct Dev {
     /// The seed that a new city is made from [default: 2020].
     #[arg(long)]
     seed: Option<u64>,
+    /// Runs a fleet of so many gateways with three brokers, each gateway's ports 100 above those of the one before; a new city has 5000
+    /// people then, and lives in ./changtong-fleet.
+    #[arg(long, value_name = "GATEWAYS", value_parser = clap::value_parser!(u64).range(GATEWAYS))]
+    fleet: Option<u64>,
+    /// The brokers' program [default: the nats-server on the PATH].
+    #[arg(long, value_name = "PROGRAM", requires = "fleet")]
+    nats: Option<PathBuf>,
+    /// Makes the city a member of a fleet, under this name: --fleet runs each of its gateways so.
+    #[arg(long, value_name = "NAME", requires = "brokers", conflicts_with = "fleet")]
+    member: Option<String>,
+    /// The brokers of that fleet, nats://HOST:PORT, with commas between them.
+    #[arg(long, value_name = "SERVERS", value_delimiter = ',')]
+    brokers: Vec<String>,
 }
 
 impl Default for Dev {
@@ -96,12 +111,19 @@ impl Default for Dev {
             people: None,
             devices: None,
             seed: None,
+            fleet: None,
+            nats: None,
+            member: None,
+            brokers: Vec::new(),
         }
     }
 }
 
 impl Dev {
     pub(crate) fn run(self, service: Service, behind: Behind) -> anyhow::Result<ExitCode> {
+        if let Some(gateways) = self.fleet {
+            return several::run(&self, usize::try_from(gateways)?);
+        }
         service.inherited.check_fronts(self.fronts).map_err(|what| anyhow!("--fronts: {what}"))?;
         // Before a city is built, which takes a while.
         let sockets = Sockets::bind(&self.settings(&self.data), service.inherited)
@@ -181,7 +203,10 @@ impl Dev {
             operators: config::Operators::default(),
             carriers: Vec::new(),
             sms: config::Sms::Development(DevelopmentSms::new(screen::show_sms)),
-            fleet: None,
+            fleet: self.member.clone().map(|name| {
+                let address = format!("http://localhost:{}", self.pages.port());
+                config::Fleet::development(name, (address, self.quic.to_string()), self.brokers.clone())
+            }),
         }
     }
 
@@ -228,7 +253,7 @@ impl Dev {
         let devices = self.add_devices(&mut registry, &authority, &places, fresh, target)?;
         write_codes(&registry, &fresh.join(CODES))?;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let id = keys.current_token();
+        let id = keys.current_token(runtime::clock::now_s());
         let fleet = Fleet {
             version: 1,
             server_name: "localhost".to_owned(),

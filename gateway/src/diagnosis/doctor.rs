@@ -15,8 +15,9 @@ use runtime::clock;
 use crate::check;
 use crate::config::Config;
 use crate::config::Settings;
-use crate::diagnosis::probes;
+use crate::diagnosis::{fleet, probes};
 use crate::finding::Finding;
+use crate::operator::orders::time;
 use crate::policies;
 
 /// An implausible time for this program: before 2024-01-01.
@@ -26,6 +27,7 @@ const CLOCK_S_MIN: u64 = 1_704_067_200;
 pub(crate) fn examine(settings: &Settings, config: Option<&Config>, full: bool) -> Vec<Finding> {
     let now_s = clock::now_ms() / 1000;
     let mut findings = vitals::examine(settings, now_s);
+    findings.extend(fleet::examine(settings, now_s));
     findings.extend(config.map(refused));
     // A gateway that runs has said what it thinks of its clock.
     if !findings.iter().any(|finding| finding.id == "clock-wrong") {
@@ -34,6 +36,7 @@ pub(crate) fn examine(settings: &Settings, config: Option<&Config>, full: bool) 
     findings.push(probes::disk_space(&settings.data));
     let (keys, found) = keys(&settings.keys);
     findings.extend(found);
+    findings.extend(waiting(&settings.keys, now_s));
     findings.extend(certificates::examine(settings, now_s));
     let Some(keys) = keys else { return findings };
     findings.push(stores::ledger(settings, &keys, now_s, full));
@@ -97,6 +100,17 @@ fn keys(directory: &Path) -> (Option<Keys>, Vec<Finding>) {
             (None, all.into_iter().map(|problem| Finding::fail(ID, problem, ACTION)).collect())
         }
     }
+}
+
+/// The token key of a fleet that waits for its moment: whether the other gateways have it, this one does not know.
+fn waiting(directory: &Path, now_s: u64) -> Option<Finding> {
+    const ID: &str = "keys-apart";
+    let status = Keys::status(directory).ok().filter(|_| Keys::has_fleet(directory))?;
+    let what = status
+        .iter()
+        .find_map(|key| Some(format!("{} is good from {}", key.file, time(key.waits_until_s(now_s)?))))?;
+    let action = "copy it to all gateways before, and restart them one after another; `changtong fleet status` names one that lacks it";
+    Some(Finding::warn(ID, what, action))
 }
 
 fn policy(registry: &Registry, file: &Path) -> Finding {

@@ -17,6 +17,7 @@ use runtime::clock;
 use crate::config::Settings;
 use crate::config::Sms;
 use crate::config::named::Named;
+use crate::diagnosis::fleet;
 use crate::door;
 use crate::finding::Finding;
 use crate::operator;
@@ -38,6 +39,7 @@ pub(crate) fn all(settings: &Settings) -> Vec<Finding> {
     let mut findings = ports(settings);
     findings.extend(carriers(settings));
     findings.extend(messages(settings));
+    findings.extend(fleet::brokers(settings));
     findings.push(disk_space(&settings.data));
     findings.push(sync(&settings.data));
     findings

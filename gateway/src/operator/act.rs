@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::counter::{Answered, CounterAct};
 use super::orders::{self, Answer, Progress, RegionLine};
 use super::{OperatorContext, Vitals};
+use crate::across::Logs;
 use crate::ending;
 use crate::policies::PolicyLine;
 use crate::status::{Devices, Status};
@@ -37,6 +38,8 @@ pub(crate) enum Act {
     VerifyConsents,
     /// A new check of every order. The answer names no person.
     VerifyOrders,
+    /// A new check of the punch logs of all gateways of the fleet. The answer names no person.
+    VerifyLogs,
     /// The gateway's id, which an order has to contain.
     Gateway,
     /// The same id, for the first operator: makes the registry if there is none yet.
@@ -63,6 +66,7 @@ pub(crate) enum Done {
     Audited(AuditReport),
     Checkpoint(Growth),
     Orders(OrderReport),
+    Logs(Logs),
     Gateway(String),
     Consents(ConsentReport),
     Vitals {
@@ -93,6 +97,7 @@ pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut d
         Act::VerifyOrders => admin
             .reader()
             .and_then(|registry| Ok(Done::Orders(registry.verify_orders(&admin.keys.signing_public())?))),
+        Act::VerifyLogs => verify_logs(admin).map(Done::Logs),
         Act::Gateway | Act::Begin => admin.read(|registry| Ok(Done::Gateway(registry.gateway_id()?))),
         Act::VerifyConsents => {
             admin.reader().and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
@@ -107,9 +112,9 @@ pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut d
             Ok(Done::Status(Box::new(running.vitals.status(devices))))
         }),
         Act::Fleet => admin.running().and_then(|running| {
-            let stands = running.stands.as_ref();
-            let stands = stands.context("this gateway is in no fleet: its configuration has no [fleet]")?;
-            Ok(Done::Fleet(stands()))
+            let peers = running.peers.as_ref();
+            let peers = peers.context("this gateway is in no fleet: its configuration has no [fleet]")?;
+            Ok(Done::Fleet(peers.standing()))
         }),
         Act::Counter(act) => match admin.running.as_ref().and_then(|running| running.counter.as_ref()) {
             Some(counter) => counter.perform(act).map(Done::Counter),
@@ -117,7 +122,7 @@ pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut d
         },
         Act::Order { order, signatures } => {
             let mut told = |progress: &Progress| tell(&Done::Progress(progress.clone()));
-            orders::perform(order, signatures, admin, &mut told).map(Done::Ordered)
+            orders::forward::give(order, signatures, admin, &mut told).map(Done::Ordered)
         }
     };
     match &done {
@@ -128,6 +133,13 @@ pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut d
         Err(error) => tracing::warn!(uid, ?act, %error, "admin: refused"),
     }
     tell(&done.unwrap_or_else(|error| Done::Refused(ending::words_of(&error))));
+}
+
+fn verify_logs(admin: &OperatorContext) -> anyhow::Result<Logs> {
+    admin.running()?;
+    let others = admin.others()?.context("this gateway is in no fleet: leave --fleet out")?;
+    let (directory, days) = &admin.log;
+    others.verify(ledger::verify(directory, days, &admin.keys.signing_public()).map_err(Into::into))
 }
 
 fn verify_decisions(admin: &OperatorContext) -> anyhow::Result<Done> {

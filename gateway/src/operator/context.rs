@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use actors::judge::{PlaceKinds, Scanners};
+use actors::query::Queries;
 use actors::registrar::{Registrar, RegistrarError, RegistrarHandle, RegistryChange};
 use actors::tap::Taps;
 use anyhow::Context;
-use fleet::Standing;
+use fleet::Peers;
 use keys::Keys;
 use policy::{Policy, PolicyInEffect};
 use protocol::DeviceId;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::counter::Counter;
 use super::homes::{self, Home};
 use super::vitals::Vitals;
+use crate::across::{Leader, Others};
 use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::reload::Reload;
@@ -47,14 +49,13 @@ pub(crate) struct OperatorContext {
     pub(crate) running: Option<Running>,
 }
 
-/// Tells where this gateway stands in its fleet.
-pub(crate) type Stands = Arc<dyn Fn() -> Standing + Send + Sync>;
-
 /// The parts of a running gateway that operators' acts use.
 #[derive(Clone)]
 pub(crate) struct Running {
     /// The policy in effect.
     pub(crate) policy: PolicyInEffect,
+    /// For devices at gateways of the fleet that do not lead.
+    pub(crate) queries: Queries,
     /// For citizens at an office; `None` without a message service.
     pub(crate) counter: Option<Counter>,
     /// The place where devices take their tokens.
@@ -67,8 +68,8 @@ pub(crate) struct Running {
     pub(crate) reload: Arc<Reload>,
     /// The process's knowledge of itself.
     pub(crate) vitals: Vitals,
-    /// Tells where this gateway stands in its fleet; `None` without one.
-    pub(crate) stands: Option<Stands>,
+    /// The other gateways of the fleet; `None` without one.
+    pub(crate) peers: Option<Peers>,
 }
 
 /// The place where a device takes its token: the gateway's address, and the file with the authority that vouches for it.
@@ -115,6 +116,23 @@ impl OperatorContext {
     /// The place where devices take their tokens; `None` when no gateway runs.
     pub(crate) fn enrols_at(&self) -> Option<EnrolsAt> {
         self.running.as_ref().map(|running| running.enrols_at.clone())
+    }
+
+    /// True for a fleet's registry whose gateway does not run or does not lead.
+    pub(crate) fn follows(&self) -> anyhow::Result<bool> {
+        let peers = self.running.as_ref().map(|running| running.peers.as_ref());
+        let leads = peers.is_some_and(|peers| peers.is_none_or(|peers| peers.standing().leads));
+        self.read(|registry| Ok(!leads && registry.position()? > 0))
+    }
+
+    /// Returns the gateway that leads the fleet, if that is another one.
+    pub(crate) fn leader_elsewhere(&self) -> Option<Leader<'_>> {
+        Leader::elsewhere(self.running.as_ref()?.peers.as_ref())
+    }
+
+    /// Returns the other gateways of the fleet; `None` without one. An error if they are not known.
+    pub(crate) fn others(&self) -> anyhow::Result<Option<Others<'_>>> {
+        self.running.as_ref().and_then(|running| running.peers.as_ref()).map(Others::of).transpose()
     }
 
     /// Opens a reader of its own, for acts that read for long.

@@ -22,6 +22,8 @@ use runtime::clock;
 use runtime::lock::lock;
 use serde::{Deserialize, Serialize};
 
+use crate::across::wait;
+
 /// Citizens at the counter; the one who came first is asked to begin again.
 const SESSIONS_MAX: usize = bounds::COUNTER.entries();
 /// The version of the words that the counter's staff read out.
@@ -267,9 +269,4 @@ fn document_of(kind: &str, number: &str) -> anyhow::Result<DocumentNumber> {
     let kind = DocumentKind::from_name(kind)
         .with_context(|| format!("a document is one of {}", kinds.join(", ")))?;
     DocumentNumber::parse(kind, number).context("the document's number cannot be; read it again")
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(future))
 }

@@ -14,5 +14,5 @@ mod vitals;
 
 pub(crate) use act::{Act, Done};
 pub(crate) use client::{ask_running, call, runs};
-pub(crate) use context::{EnrolsAt, OperatorContext, Running, Stands};
+pub(crate) use context::{EnrolsAt, OperatorContext, Running};
 pub(crate) use vitals::Vitals;

@@ -21,11 +21,12 @@ use runtime::{clock, lock};
 use sample::sample;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use standing::{Names, standing};
+use standing::{Names, fleet, standing};
 
 use crate::alarm;
 use crate::history::History;
 use crate::host::readiness::Readiness;
+use crate::leading::Leading;
 use crate::status::Trouble;
 
 /// The window of tables and rates in seconds.
@@ -47,15 +48,16 @@ struct Seen {
 pub(crate) struct Overview {
     seen: Arc<Mutex<Seen>>,
     names: Arc<Names>,
+    leading: Leading,
     started_ms: u64,
 }
 
 impl Overview {
-    /// Creates the overview of a gateway with these districts.
-    pub(crate) fn new(regions: Vec<RegionRow>) -> Self {
+    /// Creates the overview of a gateway with these districts, perhaps in a fleet.
+    pub(crate) fn new(regions: Vec<RegionRow>, leading: Leading) -> Self {
         let named = |region: RegionRow| (region.id.to_string(), [region.name_en, region.name]);
         let names = Arc::new(regions.into_iter().map(named).collect());
-        Self { seen: Arc::default(), names, started_ms: clock::now_ms() }
+        Self { seen: Arc::default(), names, leading, started_ms: clock::now_ms() }
     }
 
     /// Adds its paths to a server.
@@ -93,7 +95,8 @@ impl Overview {
             Some(_) | None => value.to_owned(),
         };
         let troubles = alarm::troubles(history, stage, now_s, &name);
-        let standing = standing(&minute, &self.names, stage, now_s, &troubles);
+        let mut standing = standing(&minute, &self.names, stage, now_s, &troubles);
+        standing["fleet"] = self.leading.standing().map_or(Value::Null, |standing| fleet(&standing));
         let rates = [metric::PUNCHES, metric::VERIFIES].map(|counter| minute.rate(counter, |_| true));
         let mut seen = lock::lock(&self.seen);
         seen.ring.push(at_ms, sample);
@@ -159,7 +162,7 @@ mod tests {
     use super::*;
 
     fn taken(texts: &[(u64, &str)]) -> Overview {
-        let overview = Overview::new(Vec::new());
+        let overview = Overview::new(Vec::new(), Leading::default());
         let (mut history, start) = (History::default(), clock::now());
         for (seconds, text) in texts {
             let at = (start + Duration::from_secs(*seconds), seconds * 1000);

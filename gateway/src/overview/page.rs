@@ -137,6 +137,9 @@ fn facts() -> Markup {
                 }
             }
             dl {
+                div.fact #fleet hidden title="Which gateway of the fleet takes people's forms and operators' orders, and how far this one follows it." {
+                    dt { "Fleet" } dd { b { "–" } " " span.soft {} }
+                }
                 (fact("devices", "Devices", "Devices that are connected."))
                 (fact("lost", "Punches lost", "Punches that a device holds an acknowledgement for and the log does not have."))
                 (fact("log", "Punch log", "Whether punches can be written, and how many wait for a sync."))

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use fleet::Standing;
 use protocol::{Colour, metric};
 use serde_json::{Value, json};
 
@@ -62,6 +63,19 @@ pub(super) fn standing(
         },
         "certificates": certificates(minute, now_s),
         "troubles": troubles,
+    })
+}
+
+/// Returns where this gateway stands in its fleet.
+pub(super) fn fleet(standing: &Standing) -> Value {
+    json!({
+        "name": standing.name,
+        "leads": standing.leads,
+        "leader": standing.leader.as_ref().map(|leader| &leader.name),
+        "lag": standing.lag(),
+        "broker": standing.connected,
+        "adrift": standing.is_adrift(),
+        "colours_s": standing.old_colours_s(),
     })
 }
 

@@ -39,6 +39,7 @@ use self::punch::presses::Presses;
 use self::punch::punches::{IdleWriters, Punches};
 use self::travel::visits::Travels;
 use crate::door::{self, Door};
+use crate::leading::Leading;
 use crate::tls::identities::Shown;
 
 pub(crate) use http::layout::mark;
@@ -66,6 +67,7 @@ pub(crate) struct Portal {
     pub(crate) keys: Arc<Keys>,
     pub(crate) policy: PolicyInEffect,
     pub(crate) travel_pages: TravelPages,
+    pub(crate) leading: Leading,
     /// `https://HOST`, as printed on places' codes.
     pub(crate) origin: String,
     /// The queries that visitors have asked carriers for, on which page.
@@ -87,6 +89,7 @@ pub(crate) struct Services {
     pub(crate) keys: Arc<Keys>,
     pub(crate) policy: PolicyInEffect,
     pub(crate) travel_pages: TravelPages,
+    pub(crate) leading: Leading,
     pub(crate) origin: String,
     /// The place where self-scans are recorded.
     pub(crate) records: Records,
@@ -99,8 +102,8 @@ impl Portal {
         (services, proxies): (Services, Vec<IpAddr>),
         registry: &Registry,
     ) -> Result<(Self, IdleWriters), RegistryError> {
-        let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin, records } =
-            services;
+        let Services { registrar, queries, sms, codes, keys, policy, travel_pages, .. } = services;
+        let Services { leading, origin, records, .. } = services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
         let (sessions, staff) =
             (Arc::new(Sessions::new(&keys)), staff::Staff::new(&keys, (&codes, &policy), registry)?);
@@ -118,6 +121,7 @@ impl Portal {
             keys,
             policy,
             travel_pages,
+            leading,
             origin,
             travels,
             presses,

@@ -9,6 +9,7 @@ use actors::query::Queries;
 use actors::region::{Directory, RegionConfig};
 use actors::tap::Taps;
 use anyhow::Context;
+use fleet::Peers;
 use ledger::LedgerHandle;
 use protocol::{RegionId, metric};
 use runtime::arbiter::{self, ArbiterThread, Pulse};
@@ -41,6 +42,8 @@ pub(super) struct Common {
     pub(super) queries: Queries,
     pub(super) regions: Vec<RegionId>,
     pub(super) numbers: Numbers,
+    /// The other gateways of the fleet; `None` without one.
+    pub(super) peers: Option<Peers>,
 }
 
 /// The numbers of the settings that concern all fronts together.
@@ -153,13 +156,14 @@ impl Starting {
         let (sender, started) = std::sync::mpsc::sync_channel(1);
         let Self { number, common, shared: (together, config), drain, pages } = self;
         let thread = arbiter::spawn(&format!("front-{}", number.front), move || async move {
-            let Common { fleet, judge, ledger, taps, queries, regions, .. } = common;
+            let Common { fleet, judge, ledger, taps, queries, regions, peers, .. } = common;
             let directory = Directory::start(&regions, &judge, &ledger, &config);
             let opened = endpoint::open(socket, quic);
             let endpoint = opened.as_ref().ok().cloned();
             let told = opened.map(|endpoint| (directory.clone(), endpoint));
             let (Ok(()), Some(endpoint)) = (sender.send(told), endpoint) else { return };
-            let front = Front { number, together, fleet, directory, judge, ledger, taps, queries, drain };
+            let front =
+                Front { number, together, fleet, directory, judge, ledger, taps, queries, peers, drain };
             endpoint::serve(endpoint, front).await;
             if let Some(pages) = pages {
                 let _ = pages.await;

@@ -29,6 +29,7 @@ use crate::host::service::{Inherited, Notify};
 use crate::host::usage::Usage;
 use crate::host::vouching::{self, Vouching};
 use crate::host::wall_clock::{self, WallClock};
+use crate::leading::Leading;
 use crate::operator::EnrolsAt;
 use crate::operator::Vitals;
 use crate::overview::Overview;
@@ -147,14 +148,14 @@ fn run_here(
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
     let failed_before = poison::tell(&settings.data);
 
-    let readiness = Readiness::new(notify);
+    let (readiness, leading) = (Readiness::new(notify), Leading::new(settings.fleet.as_ref()));
     readiness.set(Stage::Loading);
     let inbox = settings.sms.inbox();
-    let overview = Overview::new(registry.regions()?);
+    let overview = Overview::new(registry.regions()?, leading.clone());
     let watched = (readiness.clone(), metrics.clone());
     let listens = addresses.listens(sockets.quic.len());
     let vitals = Vitals::new(settings, watched, overview.clone(), log.clone(), listens);
-    let http = http::start(sockets.http, metrics, readiness.clone(), inbox, overview)?;
+    let http = http::start(sockets.http, metrics, (readiness.clone(), leading.clone()), inbox, overview)?;
     let enrols_at = EnrolsAt {
         url: format!("https://{}/enrol/1", addresses.enrol),
         authority: pki::certificate_of(&std::path::absolute(&settings.authority)?),
@@ -168,6 +169,7 @@ fn run_here(
         pages: sockets.pages,
         ledger: log.clone(),
         readiness: readiness.clone(),
+        leading,
         http: http.pulse(),
         enrols_at,
         vitals,

@@ -27,9 +27,10 @@ use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::host::readiness::Readiness;
 use crate::host::wall_clock;
+use crate::leading::Leading;
 use crate::operator::alarms;
 use crate::operator::counter::Counter;
-use crate::operator::{EnrolsAt, OperatorContext, Running, Stands, Vitals, homes};
+use crate::operator::{EnrolsAt, OperatorContext, Running, Vitals, homes};
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::tls::identities::{InForce, Opened, Shown};
@@ -63,6 +64,7 @@ pub(crate) struct Start<'a> {
     pub(crate) pages: Option<TcpListener>,
     pub(crate) ledger: LedgerHandle,
     pub(crate) readiness: Readiness,
+    pub(crate) leading: Leading,
     /// The pulse of the thread that serves metrics.
     pub(crate) http: Pulse,
     pub(crate) enrols_at: EnrolsAt,
@@ -72,31 +74,29 @@ pub(crate) struct Start<'a> {
 impl Gateway {
     pub(crate) fn start(start: Start<'_>) -> anyhow::Result<Self> {
         let Start { settings, behind, keys, mut registry, sockets, pages, ledger, .. } = start;
-        let Start { readiness, http, enrols_at, vitals, .. } = start;
-        let (policy, part) = join(settings, keys, &mut registry)?;
-        let (fleet, place_kinds, regions) = known(&registry)?;
-        let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
-        let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
+        let Start { readiness, leading, http, enrols_at, vitals, .. } = start;
+        let (policy, (part, peers), ledger) = join(settings, keys, &mut registry, (ledger, &sockets))?;
+        let (fleet, regions, codes, judge) = in_memory(&registry, keys, &policy)?;
         let (reader, alarms_reader) = (registry.reader()?, registry.reader()?);
         let (handle, registrar) = start_registrar(keys, registry, &codes, &policy)?;
         let (configs, carriers) = start_carriers(settings)?;
-        let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
+        let (asked, queries) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let (records, sms, taps) = (ledger.clone(), settings.sms.open(keys)?, Taps::default());
         let (opened, identities) = open_identities(settings, keys, &fleet)?;
-        let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
+        let counter = sms.clone().map(|sms| Counter::new(handle.clone(), asked.clone(), sms));
         let origin = origin(settings, pages.as_ref())?;
         let admin = operators(settings, keys, handle.clone(), reader, &fleet, &codes, &judge);
-        let (operators_policy, operators_taps, asked) = (policy.clone(), taps.clone(), queries.clone());
+        let (asks, shows, others) = (asked.clone(), taps.clone(), peers.clone());
         let (listening, numbers) = ((pages, identities.pages.clone()), Numbers::of(settings));
-        let common = Common { fleet, judge, ledger, taps, queries: asked, regions, numbers };
+        let common = Common { fleet, judge, ledger, taps, queries: asks, regions, numbers, peers: others };
         let (fronts, Reached { directory, endpoints }) =
             FrontThreads::start(&common, sockets, (keys.quic(), &opened.quic))?;
         let parts = Parts {
             keys: Arc::clone(keys),
             identities,
             endpoints,
-            queries: queries.clone(),
+            queries: asked.clone(),
             travel_pages: Arc::clone(&travel_pages),
             sms: sms.clone(),
             readiness: readiness.clone(),
@@ -104,41 +104,43 @@ impl Gateway {
         let pages =
             start_pages(settings, listening, sms, &admin.reader()?, |sms, origin| portal::Services {
                 registrar: handle,
-                queries,
+                queries: asked.clone(),
                 sms,
                 codes: codes.clone(),
                 keys: Arc::clone(keys),
-                policy,
+                policy: policy.clone(),
                 travel_pages,
+                leading: leading.clone(),
                 origin,
                 records: Records { directory, ledger: records.clone() },
             })?;
-        let pulses = fronts.pulses().chain([queries_front.pulse(), http]).collect();
-        let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
+        let pulses = fronts.pulses().chain([queries.pulse(), http]).collect();
+        let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records.clone())?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
-        let members = member::start(part, &admin, pages.as_ref().map(Pages::sessions), &reload)?;
         let running = Running {
-            stands: members.as_ref().map(|members| Arc::new(members.standing()) as Stands),
-            policy: operators_policy,
+            queries: asked,
+            policy,
             counter,
             enrols_at,
             pages: origin,
-            taps: operators_taps,
+            taps: shows,
             reload: Arc::clone(&reload),
             vitals,
+            peers,
         };
+        let admin = OperatorContext { running: Some(running), ..admin };
         Ok(Self {
+            members: member::start(part, (&admin, records), pages.as_ref(), &reload, &leading)?,
             fronts,
             codes,
-            admin: OperatorContext { running: Some(running), ..admin },
+            admin,
             registrar,
             alarms_reader,
-            queries: queries_front,
+            queries,
             reload,
             at_signal,
             pages,
-            members,
         })
     }
 
@@ -250,24 +252,38 @@ fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Op
     settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
 }
 
-/// The policy in effect, and the gateway's part in its fleet: from then on the registry changes only with it.
+/// The part in a fleet, and the way to its other gateways; nothing without a fleet.
+type Membership = (Option<fleet::Fleet>, Option<fleet::Peers>);
+
+/// The policy in effect, and the gateway's part in its fleet: from then on the registry changes only with it, and punches are appended by the
+/// returned handle.
 fn join(
     settings: &Settings,
     keys: &Keys,
     registry: &mut Registry,
-) -> anyhow::Result<(PolicyInEffect, Option<fleet::Fleet>)> {
+    (ledger, sockets): (LedgerHandle, &[UdpSocket]),
+) -> anyhow::Result<(PolicyInEffect, Membership, LedgerHandle)> {
+    let quic_port = sockets.first().context("a gateway has a socket for devices")?.local_addr()?.port();
     let policy = PolicyInEffect::new(policies::at_start(registry, &settings.policy)?);
-    Ok((policy, member::join(settings, keys, registry)?))
+    let (part, ledger) = member::join(settings, keys, registry, (ledger, quic_port))?;
+    let peers = part.as_ref().map(fleet::Fleet::peers);
+    Ok((policy, (part, peers), ledger))
 }
 
-/// Devices, places and regions, as the registry has them.
-fn known(registry: &Registry) -> anyhow::Result<(Fleet, PlaceKinds, Vec<RegionId>)> {
+/// Devices and places, regions, an empty map of the codes and the judge over it, as the registry has them.
+fn in_memory(
+    registry: &Registry,
+    keys: &Keys,
+    policy: &PolicyInEffect,
+) -> anyhow::Result<(Fleet, Vec<RegionId>, Codes, Arc<Judge>)> {
     let fleet =
         Fleet::new(registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect());
     let place_kinds = registry.place_kinds()?.into_iter().collect();
     fleet.reload(registry.devices()?);
     let regions = registry.regions()?.into_iter().map(|row| row.id).collect();
-    Ok((fleet, place_kinds, regions))
+    let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
+    let judge = judge(keys, &codes, registry.gateway()?, policy, &place_kinds);
+    Ok((fleet, regions, codes, judge))
 }
 
 fn start_registrar(

@@ -9,6 +9,7 @@ use actors::judge::Judge;
 use actors::query::Queries;
 use actors::region::{Directory, RegionHandle};
 use actors::tap::Taps;
+use fleet::Peers;
 use ledger::LedgerHandle;
 use protocol::metric;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -69,6 +70,8 @@ pub(crate) struct Front {
     /// Receives copies of verdicts while an operator watches.
     pub(crate) taps: Taps,
     pub(crate) queries: Queries,
+    /// The other gateways of the fleet; `None` without one.
+    pub(crate) peers: Option<Peers>,
     /// Turns true when the process is to end.
     pub(crate) drain: watch::Receiver<bool>,
 }

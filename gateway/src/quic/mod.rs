@@ -10,6 +10,7 @@ mod intake;
 mod metrics;
 #[cfg(test)]
 mod model;
+mod numbers;
 mod queries;
 mod session;
 pub(crate) mod steering;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::front::Shared;
 use super::metrics::QueryEnd;
+use crate::across::Leader;
 use crate::trajectory;
 
 /// The time after which a device asks again when too many queries wait: carriers are slow.
@@ -110,9 +111,14 @@ impl Query {
         }
         let Some(_permit) = self.shared.query_permit() else { return Err(Refusal::Busy) };
         let _under_way = self.shared.metrics.query_begins();
-        let asked = trajectory::ask(&front.queries, &query.receipt);
+        let asked = async {
+            match Leader::elsewhere(front.peers.as_ref()) {
+                Some(leader) => leader.query(&query.receipt).await,
+                None => trajectory::ask(&front.queries, &query.receipt).await.map(|(answer, _)| answer),
+            }
+        };
         match tokio::time::timeout(Duration::from_millis(limits::QUERY_MS_MAX), asked).await {
-            Ok(Ok((answer, _))) => Ok(answer),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tokio::time::sleep(REFUSAL_DELAY).await;
                 Err(error.into())

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actors::region::PendingRun;
+use fleet::Peers;
 use protocol::codec::Bounded;
+use protocol::gateways::Gateways;
 use protocol::message::{Answer, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
 use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};
@@ -18,8 +20,8 @@ use super::end::End;
 use super::frame_stream::FrameStream;
 use super::front::Shared;
 use super::intake::{Refusal, check_scans};
-use super::queries;
 use super::stream::{Landed, ReadTime, Stream};
+use super::{numbers, queries};
 use crate::fleet::Entry;
 
 /// The time after which a device that does not take its answers is gone.
@@ -55,6 +57,8 @@ struct Session {
     reading: FrameStream,
     send: SendStream,
     stream: Stream<PendingRun>,
+    /// The other gateways of the fleet; `None` without one.
+    peers: Option<Peers>,
     draining: bool,
     /// True once the device has ended its side of the stream.
     ended: bool,
@@ -88,6 +92,7 @@ async fn start(
         reading,
         send,
         stream: Stream::new(class, hello, recorded),
+        peers: shared.front.peers.clone(),
         draining: false,
         ended: false,
     };
@@ -101,6 +106,7 @@ async fn start(
             idle_ms: limits::IDLE_MS_MAX as u32,
         }),
     );
+    session.list_gateways();
     Ok(session)
 }
 
@@ -129,7 +135,8 @@ async fn greet(
     if hello.epoch.0 == 0 {
         return Err(ErrorCode::SequenceInvalid.into());
     }
-    let outcome = shared.front.ledger.hello(device, hello.epoch, hello.acknowledged).await;
+    let front = &shared.front;
+    let outcome = numbers::known(&front.ledger, front.peers.as_ref(), device, hello).await;
     let (code, detail) = match numbering(outcome) {
         Ok(recorded) => return Ok(recorded),
         Err(refused) => refused,
@@ -155,6 +162,16 @@ enum Event {
     Landed(Landed),
     Close(ErrorCode),
     Drain,
+    /// The list of the fleet's gateways has changed.
+    Gateways,
+}
+
+/// Waits until the list of the fleet's gateways is another one than this; for ever without a fleet.
+async fn another_list(peers: Option<Peers>) {
+    match peers {
+        Some(mut peers) => peers.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Session {
@@ -163,11 +180,16 @@ impl Session {
         // One waiter for the whole session: it is not registered anew for each event.
         let mut drain = self.shared.front.drain.clone();
         let mut drained = pin!(async move { drop(drain.wait_for(|&drain| drain).await) });
+        let mut listed = pin!(another_list(self.peers.clone()));
         // Frames that have arrived with `Hello`.
         let mut event = Event::More(true);
         loop {
+            let is_list = matches!(event, Event::Gateways);
             if let Err(code) = self.handle(event, entry) {
                 return Err(self.part(code).await);
+            }
+            if is_list {
+                listed.set(another_list(self.peers.clone()));
             }
             self.launch();
             if !self.stream.answers.bytes().is_empty() {
@@ -182,7 +204,7 @@ impl Session {
                 finish(&mut self.send).await;
                 return if self.ended { Ok(()) } else { Err(ErrorCode::Draining.into()) };
             }
-            event = self.next_event(entry, drained.as_mut()).await?;
+            event = self.next_event(entry, drained.as_mut(), listed.as_mut()).await?;
         }
     }
 
@@ -193,6 +215,7 @@ impl Session {
             Event::Landed(landed) => self.stream.land(landed, &self.shared.metrics)?,
             Event::Close(code) => return Err(code),
             Event::Drain => self.begin_drain(),
+            Event::Gateways => self.list_gateways(),
         }
         while let Some(landed) = self.stream.flight.landed_now() {
             self.stream.land(landed, &self.shared.metrics)?;
@@ -217,6 +240,7 @@ impl Session {
         &mut self,
         entry: &mut Entry,
         drained: Pin<&mut impl Future<Output = ()>>,
+        listed: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Event, End> {
         let may_read = self.stream.intake.has_room() && !self.draining && !self.ended;
         let deadline = self.reading.deadline().filter(|_| may_read);
@@ -234,6 +258,7 @@ impl Session {
             more = reading.more(), if may_read => Ok(Event::More(more?)),
             () = too_slow => Err(ErrorCode::FrameTooSlow.into()),
             () = drained, if !self.draining => Ok(Event::Drain),
+            () = listed => Ok(Event::Gateways),
         }
     }
 
@@ -328,6 +353,15 @@ impl Session {
         self.draining = true;
         let drain = Drain { reconnect_after_ms: RECONNECT_AFTER_MS };
         self.stream.answers.push(RequestId(0), &Answer::Drain(drain));
+    }
+
+    /// Tells the device the fleet's gateways, if they are known.
+    fn list_gateways(&mut self) {
+        let addresses = self.peers.as_mut().map(Peers::addresses).unwrap_or_default();
+        if !addresses.is_empty() {
+            let list = Gateways { addresses: Bounded(addresses) };
+            self.stream.answers.push(RequestId(0), &Answer::Gateways(list));
+        }
     }
 
     async fn write(&mut self) -> Result<(), End> {

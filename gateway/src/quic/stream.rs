@@ -226,7 +226,9 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Stream<A> {
                 metrics.served(Scans::Punch, Served::Failed, sent.frames.count);
                 return Err(ErrorCode::LedgerDown);
             }
-            RegionOutcome::Ledger(AppendOutcome::Busy) => (Some(BusyReason::Ledger), sent.first),
+            RegionOutcome::Ledger(AppendOutcome::Busy | AppendOutcome::NotCopied) => {
+                (Some(BusyReason::Ledger), sent.first)
+            }
             RegionOutcome::Busy(reason) => (Some(reason), sent.first),
         };
         self.intake.resolved(sent.punches, None);

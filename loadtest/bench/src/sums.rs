@@ -19,6 +19,8 @@ const PUNCH_BYTES: f64 = 93.0;
 const DAY_OF_PEAK_S: f64 = 3_600.0 * 10.0 / 3.0;
 /// The days in the log: fourteen, and the one that is written.
 const DAYS_KEPT: f64 = 15.0;
+/// The servers of a broker that each hold all copies of the punches.
+const COPIES: f64 = 3.0;
 const GIB: f64 = (1u64 << 30) as f64;
 
 /// The options.
@@ -45,6 +47,9 @@ pub struct Options {
     /// People with a code
     #[arg(long, requires = "punches_per_second")]
     pub people: Option<f64>,
+    /// Gateways of a fleet: prints what each of them takes while one is away, and what the broker takes
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..))]
+    pub gateways: Option<u32>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -90,6 +95,21 @@ pub struct Sums {
     pub log_gib: f64,
 }
 
+/// The sums of a case for a fleet of gateways.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FleetSums {
+    /// Cores of each gateway while one is away.
+    pub cores: f64,
+    /// Memory of each gateway while one is away, GiB: all codes, and its devices.
+    pub memory_gib: f64,
+    /// The log of each gateway at its greatest length while all are there, GiB.
+    pub log_gib: f64,
+    /// The rate at which the broker's servers write at the peak, together, MB/s.
+    pub broker_mb_s: f64,
+    /// The copies on the disks of the broker's servers together, GiB.
+    pub broker_gib: f64,
+}
+
 impl Options {
     fn cases(&self) -> Vec<Case> {
         match (self.punches_per_second, self.devices, self.people) {
@@ -110,10 +130,55 @@ impl Options {
             log_gib: day_gib * DAYS_KEPT,
         }
     }
+
+    fn fleet_sums(&self, case: &Case, gateways: u32) -> FleetSums {
+        let sums = self.sums(case);
+        let all = f64::from(gateways);
+        let without_one = all - 1.0;
+        FleetSums {
+            cores: sums.cores / without_one,
+            memory_gib: sums.codes_gib + sums.devices_gib / without_one,
+            log_gib: sums.log_gib / all,
+            broker_mb_s: case.punches_per_second * self.punch_bytes * COPIES / 1e6,
+            broker_gib: sums.log_gib * COPIES,
+        }
+    }
 }
 
 /// Formats the cases as a table of Markdown.
 pub fn table(options: &Options) -> String {
+    let mut text =
+        options.gateways.map_or_else(|| alone_table(options), |gateways| fleet_table(options, gateways));
+    let Options { server_us, connection_kib, punch_bytes, busy, .. } = options;
+    let _ = writeln!(
+        text,
+        "\n{server_us} µs a punch, {connection_kib} KiB a connection, {punch_bytes} bytes a punch; processors {:.0} % busy at the peak.",
+        busy * 100.0
+    );
+    text
+}
+
+fn fleet_table(options: &Options, gateways: u32) -> String {
+    let mut text = String::from(
+        "| case | gateways | each: cores | each: memory, GiB | each: log, GiB | broker: written, MB/s | broker: disks, GiB |\n",
+    );
+    text += "|---|---|---|---|---|---|---|\n";
+    let whole = |figure: f64| thousands(figure.round() as u64);
+    for case in options.cases() {
+        let FleetSums { cores, memory_gib, log_gib, broker_mb_s, broker_gib } =
+            options.fleet_sums(&case, gateways);
+        let _ = writeln!(
+            text,
+            "| {} | {gateways} | {cores:.2} | {memory_gib:.2} | {} | {broker_mb_s:.1} | {} |",
+            case.name,
+            whole(log_gib),
+            whole(broker_gib),
+        );
+    }
+    text
+}
+
+fn alone_table(options: &Options) -> String {
     let mut text = String::from(
         "| case | punches/s | devices | codes | cores | memory: codes, GiB | memory: devices, GiB | log a day, GiB | log, GiB |\n",
     );
@@ -131,21 +196,18 @@ pub fn table(options: &Options) -> String {
             whole(log_gib),
         );
     }
-    let Options { server_us, connection_kib, punch_bytes, busy, .. } = options;
-    let _ = writeln!(
-        text,
-        "\n{server_us} µs a punch, {connection_kib} KiB a connection, {punch_bytes} bytes a punch; processors {:.0} % busy at the peak.",
-        busy * 100.0
-    );
     text
 }
 
 /// Returns the costs and the cases.
 pub fn json(options: &Options) -> Value {
-    let cases = options.cases().into_iter().map(|case| json!({"case": case, "sums": options.sums(&case)}));
+    let cases = options.cases().into_iter().map(|case| {
+        let fleet = options.gateways.map(|gateways| options.fleet_sums(&case, gateways));
+        json!({"case": case, "sums": options.sums(&case), "fleet": fleet})
+    });
     json!({
         "server_us": options.server_us, "connection_kib": options.connection_kib, "punch_bytes": options.punch_bytes,
-        "busy": options.busy, "cases": cases.collect::<Vec<_>>(),
+        "busy": options.busy, "gateways": options.gateways, "cases": cases.collect::<Vec<_>>(),
     })
 }
 
@@ -175,6 +237,21 @@ mod tests {
         assert_eq!((sums.cores, sums.codes_gib, sums.devices_gib), (4.0, 10.0, 32.0));
         let day = 100_000.0 * 12_000.0 * 100.0 / GIB;
         assert!((sums.day_gib - day).abs() < 1e-9 && (sums.log_gib - 15.0 * day).abs() < 1e-9, "{sums:?}");
+    }
+
+    #[test]
+    fn each_gateway_of_a_fleet_takes_its_share_and_that_of_one_which_is_away() {
+        let options = parse("--server-us 20 --connection-kib 31 --punch-bytes 100 --gateways 5").unwrap();
+        let province = options.cases()[2];
+        let (alone, fleet) = (options.sums(&province), options.fleet_sums(&province, 5));
+        assert_eq!((fleet.cores, fleet.broker_mb_s), (10.0, 300.0));
+        assert_eq!((fleet.log_gib, fleet.broker_gib), (alone.log_gib / 5.0, alone.log_gib * 3.0));
+        assert!((fleet.memory_gib - (alone.codes_gib + alone.devices_gib / 4.0)).abs() < 1e-9, "{fleet:?}");
+        let text = table(&options);
+        let rows: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert!(rows.len() == 5 && rows.iter().all(|row| row.matches('|').count() == 8), "{text}");
+        assert_eq!(json(&options)["cases"][2]["fleet"]["cores"].as_f64(), Some(10.0));
+        assert!(parse("--server-us 20 --connection-kib 31 --gateways 1").is_err(), "one gateway is no fleet");
     }
 
     #[test]

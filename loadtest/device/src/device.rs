@@ -19,13 +19,17 @@ mod asks;
 mod counts;
 mod dial;
 mod error;
+mod home;
 mod query;
+mod route;
 
 pub use counts::Counts;
 pub use error::DeviceError;
 
-use dial::{Call, Dial, DialError};
+use dial::{Call, DIAL_MAX, DIAL_MOVE, Dial, DialError};
 use error::{numbering_lost, out_of_place, refused};
+use home::Look;
+use route::Route;
 
 /// Bytes waiting to be written above which no further batch is encoded.
 const UNSENT_BYTES_MAX: usize = 128 * 1024;
@@ -34,6 +38,10 @@ const UNSENT_BYTES_MAX: usize = 128 * 1024;
 const SILENCE_PING: Duration = Duration::from_secs(2);
 /// The silence, without any packet, after which the gateway counts as gone. On a bad network an answer may be later.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
+/// The same if there is another gateway: to change over costs less than to wait.
+const SILENCE_MOVE: Duration = Duration::from_secs(4);
+/// The interval at which a device that waits for answers notices packets: the last one before a silence counts from then.
+const SILENCE_LOOK: Duration = Duration::from_millis(500);
 
 enum Link {
     Down { until: Instant },
@@ -50,6 +58,8 @@ struct Up {
     owed_since: Option<Instant>,
     /// The time after which to come back, if the gateway shuts down.
     leave: Option<Duration>,
+    /// True while it waits for its last answers, to go home.
+    goes_home: bool,
     /// Requests other than punches that have no answer yet, and answers not fetched yet.
     asked: Vec<RequestId>,
     replies: Vec<(RequestId, Answer)>,
@@ -60,11 +70,11 @@ pub struct Device {
     id: DeviceId,
     endpoint: quinn::Endpoint,
     config: quinn::ClientConfig,
-    address: SocketAddr,
-    server_name: String,
+    route: Route,
     state: DeviceState,
     backoff: Backoff,
     link: Link,
+    look: Option<Look>,
     acknowledged: Vec<Acknowledged>,
     counts: Counts,
     started: Instant,
@@ -87,7 +97,7 @@ impl Device {
     pub fn at(
         endpoint: &quinn::Endpoint,
         (id, config): (DeviceId, quinn::ClientConfig),
-        (address, server_name): (SocketAddr, String),
+        gateway: (SocketAddr, String),
         state: DeviceState,
     ) -> Self {
         let now = clock::now();
@@ -95,11 +105,11 @@ impl Device {
             id,
             endpoint: endpoint.clone(),
             config,
-            address,
-            server_name,
+            route: Route::new(id, gateway),
             state,
             backoff: Backoff::new(id.0),
             link: Link::Down { until: now },
+            look: None,
             acknowledged: Vec::new(),
             counts: Counts::default(),
             started: now,
@@ -131,9 +141,9 @@ impl Device {
         self.counts
     }
 
-    /// Sends to another address from the next connection on.
+    /// Sends to another address from the next connection on, and forgets the gateways that it was told.
     pub fn set_address(&mut self, address: SocketAddr) {
-        self.address = address;
+        self.route.give(address);
     }
 
     /// Returns true if it is connected and welcomed.
@@ -176,42 +186,6 @@ impl Device {
             self.step().await?;
         }
         Ok(())
-    }
-
-    /// Sends a request other than punches and waits for its answer; repeats it on a new connection if one is lost.
-    pub async fn ask(&mut self, request: &Request) -> Result<Answer, DeviceError> {
-        loop {
-            self.connect().await?;
-            let Some(id) = self.start(request)? else { continue };
-            while let Link::Up(up) = &mut self.link {
-                if let Some(at) = up.replies.iter().position(|(reply, _)| *reply == id) {
-                    return Ok(up.replies.swap_remove(at).1);
-                }
-                if !up.asked.contains(&id) {
-                    break;
-                }
-                self.step().await?;
-            }
-        }
-    }
-
-    /// Sends a request other than punches without waiting; its answer comes through [`Self::take_replies`], or never, if
-    /// the connection is lost. `None` if there is no connection.
-    pub fn start(&mut self, request: &Request) -> Result<Option<RequestId>, DeviceError> {
-        let Link::Up(up) = &mut self.link else { return Ok(None) };
-        let id = self.state.next_request();
-        up.wire.push(id, request)?;
-        up.asked.push(id);
-        up.said = clock::now();
-        Ok(Some(id))
-    }
-
-    /// Takes the answers to [`Self::start`] since the last call.
-    pub fn take_replies(&mut self) -> Vec<(RequestId, Answer)> {
-        match &mut self.link {
-            Link::Up(up) => std::mem::take(&mut up.replies),
-            Link::Down { .. } | Link::Dialling(_) => Vec::new(),
-        }
     }
 
     /// Steps until that moment.
@@ -265,8 +239,8 @@ impl Device {
         let call = Call {
             endpoint: self.endpoint.clone(),
             config: self.config.clone(),
-            address: self.address,
-            server_name: self.server_name.clone(),
+            target: self.route.target(),
+            within: if self.route.has_others() { DIAL_MOVE } else { DIAL_MAX },
             hello: Hello { epoch: self.state.epoch(), acknowledged: self.state.acknowledged() },
             request: self.state.next_request(),
         };
@@ -280,25 +254,39 @@ impl Device {
         self.state.connected(&welcome).map_err(|error| DialError::Device(error.into()))?;
         self.counts.welcomes += 1;
         let (asked, replies) = (Vec::new(), Vec::new());
-        let up = Up { wire, welcome, said: now, heard: now, owed_since: None, leave: None, asked, replies };
+        let (owed_since, leave, goes_home) = (None, None, false);
+        let up = Up { wire, welcome, said: now, heard: now, owed_since, leave, goes_home, asked, replies };
         self.link = Link::Up(Box::new(up));
         Ok(welcome)
     }
 
-    /// Drops the connection: another follows after the back-off, or later if the gateway said so.
+    /// Drops the connection: another follows after the back-off, at the next gateway if there are several, or later if the only one said so.
     fn lose(&mut self, at_least: Duration) {
-        let told = match &self.link {
-            Link::Up(up) => up.leave.unwrap_or(Duration::ZERO),
-            Link::Down { .. } | Link::Dialling(_) => Duration::ZERO,
+        let (told, goes_home) = match &self.link {
+            Link::Up(up) => (up.leave.unwrap_or(Duration::ZERO), up.goes_home),
+            Link::Down { .. } | Link::Dialling(_) => (Duration::ZERO, false),
         };
+        let now = clock::now();
+        if goes_home {
+            self.route.go_home();
+            self.link = Link::Down { until: now };
+            return;
+        }
         self.counts.losses += 1;
-        self.link = Link::Down { until: clock::now() + self.backoff.next_wait(at_least.max(told)) };
+        let at_least = if self.route.has_others() { Duration::ZERO } else { at_least.max(told) };
+        self.route.move_on(now);
+        self.link = Link::Down { until: now + self.backoff.next_wait(at_least) };
     }
 
     async fn exchange(&mut self) -> Result<(), DeviceError> {
         let now = clock::now();
         let now_ms = self.elapsed_ms(now);
+        self.look_for_home();
+        let silence_max = if self.route.has_others() { SILENCE_MOVE } else { SILENCE_MAX };
         let Link::Up(up) = &mut self.link else { return Ok(()) };
+        if up.wire.has_received() {
+            up.heard = now;
+        }
         while up.wire.unsent_bytes() < UNSENT_BYTES_MAX
             && let Some((id, batch)) = self.state.next_batch(now_ms)
         {
@@ -310,9 +298,11 @@ impl Device {
         let idle_at = up.said + Duration::from_millis(u64::from(up.welcome.idle_ms) / 3);
         let silent_at = up.owed_since.map(|since| since.max(up.heard).max(up.said) + SILENCE_PING);
         let ping_at = silent_at.map_or(idle_at, |silent_at| silent_at.min(idle_at));
-        let deadline = up.owed_since.map(|since| since.max(up.heard) + SILENCE_MAX);
+        let deadline = up.owed_since.map(|since| since.max(up.heard) + silence_max);
         let paused = self.state.paused_until_ms(now_ms).map(|ms| self.started + Duration::from_millis(ms));
-        let wake = [Some(ping_at), paused, deadline].into_iter().flatten().min();
+        let look_at = self.route.home_at().filter(|_| self.look.is_none());
+        let notice_at = owed.then_some(now + SILENCE_LOOK);
+        let wake = [Some(ping_at), paused, deadline, look_at, notice_at].into_iter().flatten().min();
         tokio::select! {
             biased;
             pumped = up.wire.pump() => {
@@ -320,6 +310,7 @@ impl Device {
                     up.heard = clock::now();
                 }
             }
+            answers = home::look(&mut self.look) => self.looked(answers),
             () = tokio::time::sleep_until(wake.unwrap_or(ping_at).into()) => {
                 let woken = clock::now();
                 if up.wire.has_received() {
@@ -344,7 +335,7 @@ impl Device {
             self.hear(id, answer)?;
         }
         if let Link::Up(up) = &self.link
-            && up.leave.is_some()
+            && (up.leave.is_some() || up.goes_home)
             && !self.state.awaits_answers()
             && up.asked.is_empty()
         {
@@ -374,6 +365,7 @@ impl Device {
                 self.counts.drains += 1;
             }
             Answer::Pong(_) => self.backoff.reset(),
+            Answer::Gateways(list) => self.route.learn(list.addresses.0, clock::now()),
             Answer::Error(error) => {
                 self.state.refused(id, &error);
                 return Err(refused(error));

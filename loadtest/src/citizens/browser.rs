@@ -63,6 +63,11 @@ impl Browser {
         (self.connection, self.session)
     }
 
+    /// Returns the session.
+    pub(crate) fn session(&self) -> Session {
+        self.session.clone()
+    }
+
     /// Makes a GET of this session.
     pub(crate) fn request(&self, path: &str) -> Request<Full<Bytes>> {
         self.with_cookie(http::get(&self.host, path))

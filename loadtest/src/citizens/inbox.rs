@@ -1,6 +1,7 @@
 //! The SMS inbox of a development city: it returns the messages that were sent to a phone. Production has
 //! none, so its connections are few and kept, and their cost is small.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const ANYBODY: u32 = 0;
 
 /// A client of a city's inbox.
 pub(crate) struct Inbox {
-    address: SocketAddr,
+    address: Cell<SocketAddr>,
     kept: KeptConnections,
 }
 
@@ -32,7 +33,13 @@ struct Message {
 impl Inbox {
     /// Makes a client of the inbox at that address.
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, kept: KeptConnections::new(KEPT_MAX, IDLE_MAX) }
+        Self { address: Cell::new(address), kept: KeptConnections::new(KEPT_MAX, IDLE_MAX) }
+    }
+
+    /// Asks another gateway from now on.
+    pub(crate) fn move_to(&self, address: SocketAddr) {
+        self.address.set(address);
+        self.kept.close();
     }
 
     /// Returns the code that was sent last to that phone. It is there before the form that asked for it is answered.
@@ -43,11 +50,11 @@ impl Inbox {
                 answered => return answered,
             }
         }
-        self.ask(Connection::open(self.address, None).await?, phone).await
+        self.ask(Connection::open(self.address.get(), None).await?, phone).await
     }
 
     async fn ask(&self, mut connection: Connection, phone: &str) -> Result<String, BrowserError> {
-        let host = self.address.to_string();
+        let host = self.address.get().to_string();
         let response =
             connection.send(http::post(&host, PATH, http::FORM, http::form(&[("phone", phone)]))).await?;
         let status = response.status().as_u16();

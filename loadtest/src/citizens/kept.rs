@@ -39,6 +39,11 @@ impl KeptConnections {
         kept.remove(at).map(|kept| kept.connection)
     }
 
+    /// Closes all of them.
+    pub(crate) fn close(&self) {
+        self.kept.borrow_mut().clear();
+    }
+
     /// Keeps a connection; if there are too many, the longest idle one is closed.
     pub(crate) fn keep(&self, owner: u32, connection: Connection) {
         let mut kept = self.kept.borrow_mut();

@@ -1,7 +1,7 @@
 //! The preparation of a run over the pages: people who are signed in and have a code, places with a printed code, and
 //! consent receipts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -51,10 +51,11 @@ impl Citizens {
     fn new(fleet: &Fleet, pages: SocketAddr, places: Vec<String>, seed: u64) -> Self {
         let now_ms = clock::now_ms();
         Self {
-            pages,
+            pages: Cell::new(pages),
             inbox: Inbox::new(fleet.http),
             people: People::new(seed, now_ms),
             citizens: RefCell::default(),
+            accepted: RefCell::default(),
             places,
             kept: KeptConnections::new(KEPT_MAX, IDLE_MAX),
             under_way: Semaphore::new(UNDER_WAY_MAX),

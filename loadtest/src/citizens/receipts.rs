@@ -106,6 +106,6 @@ impl Citizens {
             Some(connection) => connection,
             None => self.connect(&citizen).await?,
         };
-        Ok(Browser::resume(connection, self.pages, citizen.session.clone()))
+        Ok(Browser::resume(connection, self.pages.get(), citizen.session.clone()))
     }
 }

@@ -73,6 +73,7 @@ fn report(series: Vec<PointReport>) -> Report {
         events: Vec::new(),
         network: None,
         server: Vec::new(),
+        fleet: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GeneratorReport, ProofReport, ThresholdReport};
+use super::{FleetReport, GeneratorReport, ProofReport, ThresholdReport};
 use crate::scenario::Generator;
 
 /// The result of a run.
@@ -48,16 +48,18 @@ pub struct Verdict {
 impl Verdict {
     /// Judges a run's figures. `unfinished` is the reason why the run did not offer its whole plan, if so.
     pub fn of(
-        proof: &ProofReport,
+        (proof, fleet): (&ProofReport, Option<&FleetReport>),
         (limits, generator): (&Generator, &GeneratorReport),
         unfinished: Option<String>,
         thresholds: &[ThresholdReport],
     ) -> Self {
-        let broken = broken_promises(proof);
+        let mut broken = broken_promises(proof);
+        broken.extend(fleet.into_iter().flat_map(FleetReport::broken));
         let mut invalid: Vec<_> = unfinished.into_iter().collect();
         invalid.extend(bottleneck(limits, generator));
         invalid.extend(thresholds.iter().filter(|one| one.holds).filter_map(too_few));
         let mut slow: Vec<_> = thresholds.iter().filter(|one| !one.holds).map(said).collect();
+        slow.extend(fleet.into_iter().flat_map(FleetReport::late));
         if proof.unacknowledged > 0 {
             slow.push(format!("{} punches were never acknowledged", proof.unacknowledged));
         }
@@ -142,7 +144,7 @@ fn said(broken: &ThresholdReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Quantiles;
+    use crate::outcome::{PromiseReport, Quantiles};
     use crate::scenario::{Figure, Kind, Threshold};
 
     fn threshold(holds: bool) -> ThresholdReport {
@@ -169,9 +171,34 @@ mod tests {
             (&lost, &late, None, false, Exit::Correctness, 3),
         ] {
             let limits = Generator::default();
-            let verdict = Verdict::of(proof, (&limits, generator), unfinished, &[threshold(holds)]);
+            let verdict = Verdict::of((proof, None), (&limits, generator), unfinished, &[threshold(holds)]);
             assert_eq!((verdict.exit, verdict.reasons.len()), (exit, reasons), "{verdict:?}");
             assert_eq!(verdict.code, exit.code());
+        }
+    }
+
+    #[test]
+    fn a_broken_promise_of_a_fleet_is_a_threshold_and_a_lost_form_is_worse() {
+        let well = FleetReport { registries_equal: true, ..FleetReport::default() };
+        let late = FleetReport { promises: vec![PromiseReport::new("it leads", 5.0, 5.1)], ..well.clone() };
+        let lost = FleetReport { forms_lost: 1, ..late.clone() };
+        let apart = FleetReport { registries_equal: false, ..well.clone() };
+        for (fleet, exit, reasons) in [
+            (well, Exit::Pass, vec![]),
+            (late, Exit::Threshold, vec!["it leads: 5.1 s, 5 s promised"]),
+            (
+                lost,
+                Exit::Correctness,
+                vec!["1 acknowledged applications are lost", "it leads: 5.1 s, 5 s promised"],
+            ),
+            (apart, Exit::Correctness, vec!["the registries of the gateways differ"]),
+        ] {
+            let limits = (&Generator::default(), &generator(1.0, 0.5));
+            let verdict = Verdict::of((&ProofReport::default(), Some(&fleet)), limits, None, &[]);
+            assert_eq!(
+                (verdict.exit, verdict.reasons),
+                (exit, reasons.into_iter().map(str::to_owned).collect())
+            );
         }
     }
 
@@ -179,7 +206,8 @@ mod tests {
     fn a_threshold_that_rests_on_too_few_people_does_not_hold() {
         let few = ThresholdReport { people: 99, ..threshold(true) };
         let limits = Generator::default();
-        let verdict = Verdict::of(&ProofReport::default(), (&limits, &generator(1.0, 0.5)), None, &[few]);
+        let verdict =
+            Verdict::of((&ProofReport::default(), None), (&limits, &generator(1.0, 0.5)), None, &[few]);
         assert_eq!(verdict.exit, Exit::Invalid);
         assert_eq!(verdict.reasons, ["punch p99_ms rests on 99 people, at least 100 wanted"]);
     }

@@ -83,3 +83,28 @@ fn an_export_that_is_none_proves_nothing() {
         assert!(check(&claims(1, 1), export.as_bytes()).is_err(), "{export}");
     }
 }
+
+#[test]
+fn of_several_logs_each_punch_is_in_one_at_least_and_in_each_once() {
+    let kept = Proof { acknowledged: 2, recorded: 2, ..Proof::default() };
+    let later = |sequence| row(1, sequence, 2).replace(",5,6,", ",5,90,");
+    for (logs, expected) in [
+        ([row(1, 1, 2), row(1, 2, 2)], kept),
+        ([row(1, 1, 2) + &row(1, 2, 2), row(1, 2, 2)], kept),
+        ([row(1, 1, 2) + &later(2), row(1, 2, 2)], kept),
+        ([row(1, 1, 2) + &later(2), String::new()], Proof { altered: 1, ..kept }),
+        (
+            [row(1, 1, 2) + &row(1, 2, 2), row(1, 2, 2).replace(",9,5,6,", ",8,5,6,")],
+            Proof { altered: 1, ..kept },
+        ),
+        ([row(1, 1, 2), row(7, 2, 2)], Proof { recorded: 1, lost: 1, ..kept }),
+        ([row(1, 1, 2) + &row(1, 1, 2), row(1, 2, 2)], Proof { doubled: 1, ..kept }),
+        ([row(1, 2, 2) + &row(1, 1, 2), String::new()], Proof { disordered: 1, ..kept }),
+        ([row(1, 1, 2) + &row(1, 2, 2), row(1, 3, 2)], Proof { recorded: 3, unacknowledged: 1, ..kept }),
+        ([row(1, 1, 2) + &row(1, 2, 2), row(1, 4, 2)], Proof { recorded: 3, invented: 1, ..kept }),
+    ] {
+        let exports = logs.iter().map(|rows| format!("{HEADER}{rows}")).collect::<Vec<_>>();
+        let proof = check_all(&claims(2, 3), exports.iter().map(String::as_bytes)).unwrap();
+        assert_eq!(proof, expected, "{logs:?}");
+    }
+}

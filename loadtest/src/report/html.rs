@@ -107,6 +107,7 @@ fn sections(report: &Report) -> Markup {
                 else { tables::thresholds(report) }))
         }))
         (section("Proof", scroll(tables::proof(&report.proof))))
+        @if let Some(fleet) = &report.fleet { (section("Fleet", scroll(tables::fleet(fleet)))) }
         (section("Latency", html! {
             (figures::latencies(report))
             (figures::percentiles(report))

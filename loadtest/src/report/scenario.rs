@@ -31,6 +31,7 @@ pub fn text(report: &Report, files: &[PathBuf]) -> String {
     failures(&mut out, report);
     events(&mut out, report);
     proof(&mut out, &report.proof);
+    fleet(&mut out, report);
     sides(&mut out, report);
     verdict(&mut out, report);
     for file in files {
@@ -191,6 +192,20 @@ fn proof(out: &mut Out, proof: &ProofReport) {
     let leaks =
         format!("{} pieces searched for, found in {} places", count(proof.searched_for), proof.leaked.len());
     out.row("personal data in logs and metrics", &leaks);
+}
+
+fn fleet(out: &mut Out, report: &Report) {
+    let Some(fleet) = &report.fleet else { return };
+    for (name, value) in words::fleet(fleet) {
+        out.row(&name, &value);
+    }
+    for promise in &fleet.promises {
+        let sign = if promise.holds { "holds" } else { "BREAKS" };
+        out.line(&format!(
+            "  {sign:<8}{:<60}{:>8.1} s, {} s promised",
+            promise.what, promise.measured_s, promise.limit_s
+        ));
+    }
 }
 
 fn sides(out: &mut Out, report: &Report) {

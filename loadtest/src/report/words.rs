@@ -3,8 +3,35 @@
 
 pub(crate) use bench::peers::thousands as count;
 
-use crate::outcome::{Exit, IntervalReport, Report, ThresholdReport};
+use crate::outcome::{Exit, FleetReport, IntervalReport, Report, ThresholdReport};
 use crate::scenario::{Figure, Kind, SHIPPED};
+
+/// Returns the figures of a fleet, each with its name.
+pub(crate) fn fleet(fleet: &FleetReport) -> Vec<(String, String)> {
+    let leaders = fleet.leaders.iter().map(|leader| format!("{} from {}", leader.gateway, time(leader.at_s)));
+    let equal = if fleet.registries_equal { "equal" } else { "DIFFERENT" };
+    [
+        ("gateways", fleet.gateways.join(", ")),
+        ("led", leaders.collect::<Vec<_>>().join(", ")),
+        ("longest wait of a device", format!("{} s", number(fleet.longest_wait_ms / 1000.0))),
+        (
+            "orders",
+            format!("{} acknowledged, {} given again", count(fleet.orders), count(fleet.orders_again)),
+        ),
+        ("applications", format!("{} acknowledged, {} lost", count(fleet.forms), count(fleet.forms_lost))),
+        (
+            "punches of devices that moved",
+            format!(
+                "{} unconfirmed, {} reported as lost",
+                count(fleet.unconfirmed),
+                count(fleet.reported_lost)
+            ),
+        ),
+        ("registries", equal.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
 
 /// Returns the verdict in a few words. A drill is about its fault, and says nothing about the load.
 pub(crate) fn headline(report: &Report) -> &'static str {

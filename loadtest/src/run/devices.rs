@@ -52,17 +52,17 @@ fn fits(device: &FleetDevice, posts: &Posts) -> bool {
     device.class() == class && (posts.regions.is_empty() || regions.all(|own| posts.regions.contains(&own)))
 }
 
-/// Connects all of them, in their order.
+/// Connects all of them, in their order, to the gateways in turn.
 pub(super) async fn connect(
     endpoint: &quinn::Endpoint,
-    fleet: &Fleet,
+    fleets: &[Fleet],
     rows: &[&FleetDevice],
 ) -> anyhow::Result<Vec<Device>> {
     let epoch = Epoch(clock::now_s());
     let permits = Arc::new(Semaphore::new(DIALLING_MAX));
     let mut connecting = JoinSet::new();
     for (index, row) in rows.iter().enumerate() {
-        let mut device = Device::new(endpoint, fleet, row, DeviceState::new(epoch))?;
+        let mut device = Device::new(endpoint, &fleets[index % fleets.len()], row, DeviceState::new(epoch))?;
         let permits = Arc::clone(&permits);
         connecting.spawn_local(async move {
             let _permit = permits.acquire_owned().await;
@@ -79,7 +79,7 @@ pub(super) async fn connect(
     };
     match tokio::time::timeout(CONNECT_MAX, all).await {
         Ok(connected) => connected?,
-        Err(_) => bail!("the city at {} does not welcome its devices; is it running?", fleet.quic[0]),
+        Err(_) => bail!("the city at {} does not welcome its devices; is it running?", fleets[0].quic[0]),
     }
     let devices: Vec<_> = devices.into_iter().flatten().collect();
     ensure!(devices.len() == rows.len(), "a device got lost on its way");

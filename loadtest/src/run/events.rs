@@ -1,6 +1,6 @@
 //! The events of a run: each is one task, from its time until its end, and reports its result.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,19 +8,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use device::clock;
-use device::fleet::Fleet;
 use device::tokens::{self, Person};
 use protocol::{Basis, Colour, metric};
 use tokio::task::spawn_blocking;
 
 use super::city::City;
 use super::city::figures;
+use super::gateways::Gateways;
 use super::post::Inbox;
 use super::shared::Shared;
 use super::view::View;
 use crate::impair::{Conditions, Proxy};
 use crate::outcome::EventReport;
 use crate::scenario::{Event, What};
+
+mod fleet;
 
 /// The interval between two looks at the gateway.
 const LOOK: Duration = Duration::from_millis(100);
@@ -32,8 +34,10 @@ pub(super) struct EventContext {
     pub(super) start: Instant,
     /// The city; its lock is held while the gateway is killed or started.
     pub(super) city: Arc<Mutex<City>>,
-    pub(super) fleet: Fleet,
+    pub(super) gateways: Rc<Gateways>,
     pub(super) shared: Rc<Shared>,
+    /// The number of people whom orders have named.
+    pub(super) ordered: Cell<usize>,
     pub(super) inboxes: Vec<Rc<Inbox>>,
     pub(super) proxy: Option<Proxy>,
     /// The conditions of the network without an event.
@@ -46,7 +50,7 @@ impl EventContext {
     /// Makes the event happen and reports its result.
     pub(super) async fn happen(self: Rc<Self>, event: Event) -> EventReport {
         tokio::time::sleep_until(self.moment(event.at_s).into()).await;
-        let (what, from_s) = (words(&event), self.elapsed_s());
+        let (what, from_s) = (event.words(), self.elapsed_s());
         self.say(&format!("{from_s:.0} s: {what}"));
         let (done, outcome) = match self.act(&event).await {
             Ok(outcome) => (true, outcome),
@@ -61,19 +65,23 @@ impl EventContext {
         let over = self.moment(event.at_s + event.for_s.unwrap_or(0.0));
         match event.what {
             What::Carrier => self.carrier(event, over).await,
+            What::Kill | What::Terminate if self.is_fleet() => self.loses_a_gateway(event, over).await,
+            What::Roll => self.roll().await,
+            What::Brokers => self.brokers(event, over).await,
+            What::Cut => self.cut(over).await,
             What::Kill => {
-                self.with_city(City::kill).await?;
+                self.with_city(|city| city.kill(0)).await?;
                 tokio::time::sleep_until(over.into()).await;
-                let took = self.with_city(City::restart).await?;
+                let took = self.with_city(|city| city.restart(0)).await?;
                 Ok(format!("ready again {:.1} s after it was started", took.as_secs_f64()))
             }
             What::Terminate => {
                 let from = clock::now();
-                let status = self.with_city(City::terminate).await?;
+                let status = self.with_city(|city| city.terminate(0)).await?;
                 let ended = clock::since(from).as_secs_f64();
                 ensure!(status.success(), "it ended with {status}");
                 tokio::time::sleep_until(over.into()).await;
-                let took = self.with_city(City::restart).await?.as_secs_f64();
+                let took = self.with_city(|city| city.restart(0)).await?.as_secs_f64();
                 Ok(format!("ended in good order after {ended:.1} s, ready {took:.1} s after it was started"))
             }
             What::FillDisk => {
@@ -102,13 +110,14 @@ impl EventContext {
                 self.inboxes.iter().for_each(|inbox| inbox.disconnect());
                 Ok(format!("{} devices lost their connections", self.inboxes.len()))
             }
+            What::Colours if self.is_fleet() => self.orders(event.count.unwrap_or(0) as usize).await,
             What::Colours => self.colours(event.count.unwrap_or(0) as usize).await,
         }
     }
 
     /// Waits until the gateway reports a full disk; false if it does not before `over`.
     async fn notices_full_disk(&self, over: Instant) -> bool {
-        let http = self.fleet.http;
+        let http = self.gateways.fleet(0).http;
         while clock::now() < over {
             if let Ok((_, metrics)) = figures::get(http, "/metrics").await
                 && figures::value(&metrics, metric::LEDGER_FULL) == Some(1.0)
@@ -125,42 +134,56 @@ impl EventContext {
         let ms = event.ms.map(|ms| ms.to_string());
         let mut words = vec!["carrier", "fault", carrier, mode];
         words.extend(ms.iter().flat_map(|ms| ["--ms", ms.as_str()]));
-        self.command(&words, 0).await?;
+        self.command(0, &words, 0).await?;
         if event.for_s.is_none() {
             return Ok("until the end".to_owned());
         }
         tokio::time::sleep_until(over.into()).await;
-        self.command(&["carrier", "fault", carrier, "none"], 0).await?;
+        self.command(0, &["carrier", "fault", carrier, "none"], 0).await?;
         Ok("the carrier is well again".to_owned())
     }
 
     /// Lets two operators turn people red, one after another; a device looks for each until it is seen.
     async fn colours(&self, count: usize) -> anyhow::Result<String> {
-        let people = self.shared.people.green(count);
-        let until = until()?;
+        let people = self.green(count);
         for person in &people {
             self.shared.model.ordered(*person, Colour::Red, clock::now());
-            if let Err(error) = self.turn_red(person, &until).await {
+            if let Err(error) = self.turn_red(0, person).await {
                 self.shared.model.refused(person.code);
                 return Err(error);
             }
             self.shared.model.done(person.code, clock::now());
-            let red = Person { colour: Colour::Red, basis: Basis::Verified, ..*person };
-            tokens::note(&self.fleet, &red).context("noting a changed colour")?;
+            self.note_red(person)?;
         }
         Ok(format!("{} people turned red by two operators", people.len()))
     }
 
-    async fn turn_red(&self, person: &Person, until: &str) -> anyhow::Result<()> {
-        let code = person.code.get().to_string();
-        self.command(&["cause", "add", "--code", &code, "--kind", "diagnosis", "--until", until], 2).await
+    /// Takes green people whom no order has named.
+    fn green(&self, count: usize) -> Vec<Person> {
+        let skipped = self.ordered.get();
+        self.ordered.set(skipped + count);
+        self.shared.people.green(skipped, count)
     }
 
-    /// Runs a command of the gateway's program on the city, signed by so many operators.
-    async fn command(&self, words: &[&str], operators: usize) -> anyhow::Result<()> {
-        let mut command = Command::new(&self.fleet.binary);
-        command.args(words).arg("--data").arg(&self.fleet.data);
-        for key in self.fleet.operators.iter().take(operators) {
+    /// Has operators turn a person red at that gateway.
+    async fn turn_red(&self, gateway: usize, person: &Person) -> anyhow::Result<()> {
+        let (code, until) = (person.code.get().to_string(), until()?);
+        let words = ["cause", "add", "--code", &code, "--kind", "diagnosis", "--until", &until];
+        self.command(gateway, &words, 2).await
+    }
+
+    /// Records a changed colour for later runs in the same city.
+    fn note_red(&self, person: &Person) -> anyhow::Result<()> {
+        let red = Person { colour: Colour::Red, basis: Basis::Verified, ..*person };
+        tokens::note(self.gateways.fleet(0), &red).context("noting a changed colour")
+    }
+
+    /// Runs a command of the gateway's program on the data of a gateway, signed by so many operators.
+    async fn command(&self, gateway: usize, words: &[&str], operators: usize) -> anyhow::Result<()> {
+        let fleet = self.gateways.fleet(gateway);
+        let mut command = Command::new(&fleet.binary);
+        command.args(words).arg("--data").arg(&fleet.data);
+        for key in fleet.operators.iter().take(operators) {
             command.arg("--sign").arg(key);
         }
         let output = spawn_blocking(move || command.output()).await??;
@@ -200,20 +223,4 @@ fn until() -> anyhow::Result<String> {
     let now = jiff::Timestamp::from_millisecond(clock::now_ms().cast_signed())?;
     let day = jiff::tz::Offset::constant(8).to_datetime(now).date();
     Ok(day.checked_add(jiff::Span::new().days(RED_DAYS))?.to_string())
-}
-
-fn words(event: &Event) -> String {
-    match event.what {
-        What::Carrier => {
-            let name = event.carrier.as_deref().unwrap_or_default();
-            format!("carrier {name} is {}", event.mode.as_deref().unwrap_or_default())
-        }
-        What::Kill => "the gateway is killed".to_owned(),
-        What::Terminate => "the gateway is told to end".to_owned(),
-        What::FillDisk => "the disk is full".to_owned(),
-        What::Network => "the network changes".to_owned(),
-        What::Rebind => "every device moves to another address".to_owned(),
-        What::Disconnect => "every device loses its connection".to_owned(),
-        What::Colours => format!("{} people are turned red", event.count.unwrap_or(0)),
-    }
 }

@@ -122,6 +122,7 @@ pub fn find(options: &Options, say: impl Fn(&Step)) -> anyhow::Result<(Limit, Pa
         "--from must be above 0, and at most {RATE_MAX}"
     );
     let scenario = scenario::load(&options.scenario)?;
+    ensure!(scenario.city.gateways == 1, "a limit is of one gateway: name a scenario without a fleet");
     let folder = run::folder(&format!("limit-{}", scenario.name), &options.place)?;
     let highest = scenario.stages.iter().filter_map(|stage| stage.rate).fold(1.0, f64::max);
     let mut city = run::city(&scenario, &options.place, &folder)?;

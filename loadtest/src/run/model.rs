@@ -66,10 +66,10 @@ impl People {
         people[rank as usize % people.len()]
     }
 
-    /// Returns the first `count` green people, by rank.
-    pub(super) fn green(&self, count: usize) -> Vec<Person> {
+    /// Returns `count` green people, by rank, without the first `skipped`.
+    pub(super) fn green(&self, skipped: usize, count: usize) -> Vec<Person> {
         let green = self.tokens.people().iter().filter(|person| person.colour == Colour::Green);
-        green.take(count).copied().collect()
+        green.skip(skipped).take(count).copied().collect()
     }
 }
 

@@ -1,7 +1,6 @@
 //! A device and the people before it: each is scanned when the device is free, waits up to a limit, and scans again
 //! or leaves. Every acknowledged punch becomes a claim for the proof, also if the person has left.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -11,7 +10,6 @@ use device::{Acknowledged, Device, DeviceError};
 use protocol::codec::Bounded;
 use protocol::message::{Answer, Request, Verify};
 use protocol::{Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId};
-use tokio::sync::Notify;
 
 use super::crowd::{Crowd, Try};
 use super::model::Scan;
@@ -20,54 +18,23 @@ use crate::proof::{Claim, Fact};
 use crate::scenario::plan::Visit;
 use crate::scenario::{Kind, Posts};
 
+mod inbox;
+
+use inbox::Arrival;
+pub(super) use inbox::Inbox;
+
 /// The limit of scans in one frame, far below a frame's size for any scans.
 const VERIFY_SCANS_MAX: usize = 128;
 /// Deadline for acknowledgements after the last person; a gateway restarts within this time.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The sender of visits to a post.
-#[derive(Default)]
-pub(super) struct Inbox {
-    arrivals: RefCell<VecDeque<Arrival>>,
-    closed: Cell<bool>,
-    disconnect: Cell<bool>,
-    bell: Notify,
-}
-
-enum Arrival {
-    Visit(Visit, Instant),
-    Queried(Try, Instant, Result<Answer, DeviceError>),
-}
-
-impl Inbox {
-    /// Sends a visit that was due at `intended`.
-    pub(super) fn visit(&self, visit: Visit, intended: Instant) {
-        self.push(Arrival::Visit(visit, intended));
-    }
-
-    /// Closes the post: there are no more visits.
-    pub(super) fn close(&self) {
-        self.closed.set(true);
-        self.bell.notify_one();
-    }
-
-    /// Makes the device lose its connection.
-    pub(super) fn disconnect(&self) {
-        self.disconnect.set(true);
-        self.bell.notify_one();
-    }
-
-    fn push(&self, arrival: Arrival) {
-        self.arrivals.borrow_mut().push_back(arrival);
-        self.bell.notify_one();
-    }
-}
 
 /// The end of a post: its device, the acknowledged punches, and the error, if it failed.
 pub(super) struct Posted {
     pub(super) device: Device,
     pub(super) claim: Claim,
     pub(super) error: Option<DeviceError>,
+    /// The longest time from a punch to its acknowledgement.
+    pub(super) longest: Duration,
 }
 
 /// A punch in flight, in the order of its device.
@@ -105,6 +72,7 @@ pub(super) struct Post {
     querying: u32,
     losses: u64,
     claim: Claim,
+    longest: Duration,
 }
 
 impl Post {
@@ -130,6 +98,7 @@ impl Post {
             punching: VecDeque::new(),
             querying: 0,
             claim: Claim::default(),
+            longest: Duration::ZERO,
         }
     }
 
@@ -140,7 +109,7 @@ impl Post {
             self.turn_away().await;
         }
         self.claim.sent = self.device.state().sent().0;
-        Posted { device: self.device, claim: self.claim, error }
+        Posted { device: self.device, claim: self.claim, error, longest: self.longest }
     }
 
     async fn serve(&mut self) -> Result<(), DeviceError> {
@@ -149,7 +118,7 @@ impl Post {
             let now = clock::now();
             self.hear(now);
             self.start(now)?;
-            if self.inbox.closed.get() {
+            if self.inbox.is_closed() {
                 let end = *give_up.get_or_insert(now + PATIENCE);
                 let idle = self.crowd.is_empty() && self.device.state().unacknowledged() == 0;
                 if idle || now >= end {
@@ -161,7 +130,7 @@ impl Post {
             let wake = wake.into_iter().flatten().min().unwrap_or(now + PATIENCE);
             tokio::select! {
                 biased;
-                () = self.inbox.bell.notified() => {}
+                () = self.inbox.rung() => {}
                 stepped = self.device.step() => stepped?,
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
@@ -175,20 +144,19 @@ impl Post {
             let now = clock::now();
             self.hear(now);
             self.crowd.everybody_leaves("device-stopped").for_each(|ended| self.shared.ended(&ended, now));
-            if self.inbox.closed.get() {
+            if self.inbox.is_closed() {
                 return;
             }
-            self.inbox.bell.notified().await;
+            self.inbox.rung().await;
         }
     }
 
     /// Takes new visits, repeated tries and exceeded deadlines.
     fn hear(&mut self, now: Instant) {
-        if self.inbox.disconnect.replace(false) {
+        if self.inbox.takes_connection() {
             self.device.disconnect();
         }
-        loop {
-            let Some(arrival) = self.inbox.arrivals.borrow_mut().pop_front() else { break };
+        while let Some(arrival) = self.inbox.next() {
             match arrival {
                 Arrival::Visit(visit, intended) => {
                     self.shared.offered(&visit, now.saturating_duration_since(intended));
@@ -288,7 +256,7 @@ impl Post {
         self.querying += 1;
         let inbox = Rc::clone(&self.inbox);
         // It ends with its own deadline, and a post outlives it or does not care.
-        tokio::task::spawn_local(async move { inbox.push(Arrival::Queried(by, now, asked.await)) });
+        tokio::task::spawn_local(async move { inbox.queried(by, now, asked.await) });
         Ok(())
     }
 
@@ -322,15 +290,13 @@ impl Post {
         let verdicts = match answer {
             Answer::Verdicts(run) => run.verdicts.0,
             Answer::Busy(_) => return self.refused(&frame, "busy", now),
-            Answer::Error(error) => {
-                let name = ErrorCode::from_number(error.code).map_or("unknown-error", ErrorCode::name);
-                return self.refused(&frame, name, now);
-            }
+            Answer::Error(error) => return self.refused(&frame, error_name(error.code), now),
             Answer::Welcome(_)
             | Answer::Gap(_)
             | Answer::Drain(_)
             | Answer::Pong(_)
-            | Answer::TrajectoryAnswer(_) => return self.refused(&frame, "out-of-place", now),
+            | Answer::TrajectoryAnswer(_)
+            | Answer::Gateways(_) => return self.refused(&frame, "out-of-place", now),
         };
         if verdicts.len() != frame.len() {
             return self.refused(&frame, "verdicts-missing", now);
@@ -353,6 +319,7 @@ impl Post {
         let pending = self.punching.pop_front().expect("what is acknowledged was sent");
         self.shared.model.judge(&pending.scan, answer.verdict, pending.begun, now);
         self.claim.acknowledged.push(pending.fact.told(answer));
+        self.longest = self.longest.max(now.saturating_duration_since(pending.begun));
         if answer.verdict.reason == Reason::NotLoaded {
             // It is on record, so it is not sent again; and no colour was shown.
             let ended = self.crowd.leave(pending.by, "not-loaded");
@@ -367,16 +334,14 @@ impl Post {
         let ended = match answer {
             Ok(Answer::TrajectoryAnswer(_)) => return self.done(by, asked, now),
             Ok(Answer::Busy(_)) => return self.again(by, "busy", now),
-            Ok(Answer::Error(error)) => {
-                let name = ErrorCode::from_number(error.code).map_or("unknown-error", ErrorCode::name);
-                self.crowd.leave(by, name)
-            }
+            Ok(Answer::Error(error)) => self.crowd.leave(by, error_name(error.code)),
             Ok(
                 Answer::Welcome(_)
                 | Answer::Verdicts(_)
                 | Answer::Gap(_)
                 | Answer::Drain(_)
-                | Answer::Pong(_),
+                | Answer::Pong(_)
+                | Answer::Gateways(_),
             ) => self.crowd.leave(by, "out-of-place"),
             Err(_) => self.crowd.leave(by, "connection"),
         };
@@ -397,4 +362,8 @@ impl Post {
             self.shared.ended(&ended, now);
         }
     }
+}
+
+fn error_name(code: u16) -> &'static str {
+    ErrorCode::from_number(code).map_or("unknown-error", ErrorCode::name)
 }

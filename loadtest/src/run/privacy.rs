@@ -19,18 +19,28 @@ pub(super) struct Searched {
     pub(super) leaked: Vec<String>,
 }
 
-/// Looks for the needles in the gateway's log, if it is ours, and in its metrics.
-pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr) -> io::Result<Searched> {
-    let (_, metrics) = http::block_on(figures::get(metrics, "/metrics")).map_err(io::Error::other)?;
+/// Reads the metrics of each gateway.
+pub(super) fn metrics(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result<Vec<String>> {
+    let read = |address| {
+        let (_, metrics) = http::block_on(figures::get(address, "/metrics")).map_err(io::Error::other)?;
+        Ok(metrics)
+    };
+    addresses.into_iter().map(read).collect()
+}
+
+/// Looks for the needles in the gateways' logs, if they are ours, and in their metrics.
+pub(super) fn search(needles: &[String], logs: &[&Path], metrics: &[String]) -> io::Result<Searched> {
     let mut searched = Searched::default();
     let mut look = |place: &str, found: bool| {
         searched.places.push(place.to_owned());
         searched.leaked.extend(found.then(|| place.to_owned()));
     };
-    if let Some(log) = log {
+    for log in logs {
         look("the gateway's log", holds(File::open(log)?, needles)?);
     }
-    look("the gateway's metrics", holds(metrics.as_bytes(), needles)?);
+    for metrics in metrics {
+        look("the gateway's metrics", holds(metrics.as_bytes(), needles)?);
+    }
     Ok(searched)
 }
 

@@ -21,6 +21,7 @@ use super::city::City;
 use super::city::figures::{self, Watch};
 use super::drive::{Drive, Driven};
 use super::events::EventContext;
+use super::gateways::{Gateways, leader_among};
 use super::model::{Model, People};
 use super::post::{Inbox, Post, Posted};
 use super::shared::Shared;
@@ -28,9 +29,9 @@ use super::ticker::Ticker;
 use super::view::View;
 use super::{devices, probe};
 use crate::citizens::Citizens;
-use crate::impair::{Conditions, Counts, Proxy};
+use crate::impair::{Conditions, Proxy};
 use crate::out::note;
-use crate::outcome::{EventReport, GeneratorReport, Quantiles, ServerSeries};
+use crate::outcome::{EventReport, FleetReport, GeneratorReport, Quantiles, ServerSeries};
 use crate::proof::Claims;
 use crate::record::Record;
 use crate::scenario::{Kind, Scenario, What};
@@ -46,7 +47,10 @@ const LEAD: Duration = Duration::from_millis(200);
 pub(super) struct Session<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) seed: u64,
-    pub(super) fleet: Fleet,
+    /// The fleet file of each gateway.
+    pub(super) fleets: Vec<Fleet>,
+    /// The gateways' names; none of a gateway alone.
+    pub(super) names: Vec<String>,
 }
 
 /// The figures.
@@ -69,6 +73,8 @@ pub(super) struct Measured {
     pub(super) fronts: Option<u32>,
     /// Personal data of this run, for the search.
     pub(super) needles: Vec<String>,
+    /// The part of the report about several gateways, as far as it is known without their punch logs; `None` with one.
+    pub(super) several: Option<FleetReport>,
 }
 
 impl Measured {
@@ -80,6 +86,8 @@ impl Measured {
 
 /// The state before the first visit.
 struct Ready<'a> {
+    /// The gateway that leads.
+    leader: usize,
     endpoint: quinn::Endpoint,
     proxy: Option<Proxy>,
     chosen: Vec<devices::Chosen<'a>>,
@@ -97,6 +105,7 @@ struct Ended {
     stopped: Vec<String>,
     server: Vec<ServerSeries>,
     network: Option<BTreeMap<String, u64>>,
+    several: Option<FleetReport>,
     /// The gateway's processor time and this thread's.
     spent: (Option<Duration>, Option<Duration>),
     /// The load of this thread in its busiest stage, 0 to 1.
@@ -104,9 +113,14 @@ struct Ended {
 }
 
 impl Session<'_> {
+    /// Returns the first gateway's fleet file.
+    fn fleet(&self) -> &Fleet {
+        &self.fleets[0]
+    }
+
     /// Runs from connecting to leaving.
     pub(super) async fn all(&self, city: &Arc<Mutex<City>>) -> anyhow::Result<Measured> {
-        let about = figures::get(self.fleet.http, "/metrics").await.map(|(_, metrics)| metrics);
+        let about = figures::get(self.fleet().http, "/metrics").await.map(|(_, metrics)| metrics);
         let about = about.unwrap_or_default();
         let gateway = figures::label(&about, metric::BUILD_INFO);
         let fronts = figures::value(&about, metric::FRONTS).map(|fronts| fronts as u32);
@@ -165,24 +179,32 @@ impl Session<'_> {
             gateway,
             fronts,
             needles,
+            several: gone.several,
         })
     }
 
     /// Connects devices and signs citizens in.
     async fn prepare(&self) -> anyhow::Result<Ready<'_>> {
-        let mut fleet = self.fleet.clone();
+        let mut fleets = self.fleets.clone();
         let proxy = self.proxy()?;
         if let Some(proxy) = &proxy {
-            fleet.quic = vec![proxy.address()];
+            fleets[0].quic = vec![proxy.address()];
         }
-        let citizens = self.citizens().await?;
-        let endpoint = wire::endpoint(fleet.quic[0]).context("opening a UDP socket")?;
-        let (chosen, left) = devices::choose(&self.fleet, self.scenario)?;
+        let leader = match self.fleets.len() {
+            1 => 0,
+            all => leader_among(&self.fleets, 0..all).await.context("no gateway leads")?,
+        };
+        let citizens = self.citizens(leader).await?;
+        let endpoint = wire::endpoint(fleets[0].quic[0]).context("opening a UDP socket")?;
+        let (chosen, left) = devices::choose(self.fleet(), self.scenario)?;
         let rows: Vec<_> = chosen.iter().map(|(row, _)| *row).collect();
-        let devices = devices::connect(&endpoint, &fleet, &rows).await?;
+        let devices = devices::connect(&endpoint, &fleets, &rows).await?;
         let prober = match left.filter(|_| self.has(What::Colours)) {
             Some(row) => {
-                let device = devices::connect(&endpoint, &fleet, &[row]).await?.pop();
+                // In a fleet it looks at another gateway than the one that leads first.
+                let other = (leader + 1) % fleets.len();
+                let at = &fleets[other..=other];
+                let device = devices::connect(&endpoint, at, &[row]).await?.pop();
                 let region = row.places().next().map(|(_, region)| region);
                 device.zip(region)
             }
@@ -192,31 +214,31 @@ impl Session<'_> {
             prober.is_some() || !self.has(What::Colours),
             "no device is left over to look for changed colours: start the city with one gate more"
         );
-        let tokens = Tokens::load(&self.fleet)?;
+        let tokens = Tokens::load(self.fleet())?;
         // Printed and imported codes have no tokens; they are fewer than half.
         ensure!(
             tokens.people().len() * 2 >= self.scenario.city.people as usize,
             "the city at {} is smaller than the {} people of the scenario: name another directory",
-            self.fleet.data.display(),
+            self.fleet().data.display(),
             self.scenario.city.people
         );
         let shared = Rc::new(Shared {
             retry: self.scenario.retry.clone(),
-            people: People::new(&self.fleet, tokens),
+            people: People::new(self.fleet(), tokens),
             model: Model::default(),
             record: RefCell::new(Record::new(self.scenario)),
             citizens,
             waiting: Cell::new(0),
         });
-        Ok(Ready { endpoint, proxy, chosen, devices, prober, shared })
+        Ok(Ready { leader, endpoint, proxy, chosen, devices, prober, shared })
     }
 
     /// Runs plan and events until all people have left.
     async fn go(&self, ready: Ready<'_>, city: &Arc<Mutex<City>>) -> anyhow::Result<Ended> {
-        let Ready { proxy, chosen, devices, prober, shared, .. } = ready;
+        let Ready { leader, proxy, chosen, devices, prober, shared, .. } = ready;
         let (started_ms, start) = (clock::now_ms() + LEAD.as_millis() as u64, clock::now() + LEAD);
-        let quic = self.fleet.quic[0];
-        let watch = Watch::start(self.fleet.http, quic, start)?;
+        let quic = self.fleet().quic[0];
+        let watch = Watch::start(self.fleet().http, quic, start)?;
         let inboxes: Vec<Rc<Inbox>> = chosen.iter().map(|_| Rc::default()).collect();
         let mut posts = JoinSet::new();
         for ((device, (row, habits)), inbox) in devices.into_iter().zip(&chosen).zip(&inboxes) {
@@ -227,20 +249,23 @@ impl Session<'_> {
             spawn_local(probe::look(device, region, Rc::clone(&shared), Rc::clone(&over)))
         });
         let view = Rc::new(RefCell::new(View::start(self.scenario)));
+        let gateways = Rc::new(Gateways::new(start, (&self.fleets, &self.names), leader));
         let stage = Rc::new(EventContext {
             start,
             city: Arc::clone(city),
-            fleet: self.fleet.clone(),
+            gateways: Rc::clone(&gateways),
             shared: Rc::clone(&shared),
+            ordered: Cell::new(0),
             inboxes: inboxes.clone(),
             proxy,
             network: self.scenario.network,
             view: Rc::clone(&view),
         });
-        let keeping = spawn_local(keep_receipts(Rc::clone(&shared)));
+        let keeping = spawn_local(keep(Rc::clone(&shared), Rc::clone(&gateways)));
         let before = (Usage::of_port(quic), own_usage());
         let mut ticker = Ticker::new(self.scenario, &shared, &view, start);
-        let drive = Drive { scenario: self.scenario, seed: self.seed, shared, inboxes, start };
+        let (of_drive, scenario) = (Rc::clone(&shared), self.scenario);
+        let drive = Drive { scenario, seed: self.seed, shared: of_drive, inboxes, start };
         let (driven, events, posted) = ticker
             .during(async {
                 let (driven, events) = tokio::join!(drive.all(), happen(&stage, self.scenario));
@@ -254,9 +279,11 @@ impl Session<'_> {
         stopped.extend(posted.iter().filter_map(why_stopped));
         let spent = (since(before.0, Usage::of_port(quic)), since(before.1, own_usage()));
         let stage = Rc::into_inner(stage).context("an event still goes on")?;
-        let network = stage.proxy.map(Proxy::end).map(|counts| by_name(&counts));
+        let network = stage.proxy.map(Proxy::end).map(|counts| counts.by_name());
         let (busy_share, server) = (ticker.busy_share(), watch.end());
-        Ok(Ended { started_ms, driven, events, posted, stopped, server, network, spent, busy_share })
+        let longest = posted.iter().map(|one| one.longest).max().unwrap_or_default();
+        let several = gateways.report(longest, &shared).await;
+        Ok(Ended { several, started_ms, driven, events, posted, stopped, server, network, spent, busy_share })
     }
 
     /// Starts the simulated network, if the scenario needs it.
@@ -264,11 +291,11 @@ impl Session<'_> {
         let wanted = self.scenario.network != Conditions::default()
             || self.has(What::Network)
             || self.has(What::Rebind);
-        let start = || Proxy::start(self.fleet.quic[0], self.seed, self.scenario.network);
+        let start = || Proxy::start(self.fleet().quic[0], self.seed, self.scenario.network);
         wanted.then(start).transpose().context("starting the simulated network")
     }
 
-    async fn citizens(&self) -> anyhow::Result<Option<Citizens>> {
+    async fn citizens(&self, leader: usize) -> anyhow::Result<Option<Citizens>> {
         let population = &self.scenario.population;
         let visits = Kind::ALL.iter().any(|kind| !kind.of_devices() && self.scenario.mix.share(*kind) > 0.0);
         if !visits && population.signed_in == 0 && population.receipts == 0 {
@@ -276,7 +303,7 @@ impl Session<'_> {
         }
         let say = |text: &str| note!("{text}");
         let (people, receipts) = (population.signed_in, population.receipts);
-        Citizens::prepare(&self.fleet, people, receipts, self.seed, &say).await.map(Some)
+        Citizens::prepare(&self.fleets[leader], people, receipts, self.seed, &say).await.map(Some)
     }
 
     fn has(&self, what: What) -> bool {
@@ -312,11 +339,19 @@ async fn happen(stage: &Rc<EventContext>, scenario: &Scenario) -> anyhow::Result
     Ok(events)
 }
 
-/// Keeps unused receipts valid while people come.
-async fn keep_receipts(shared: Rc<Shared>) {
-    if let Some(citizens) = &shared.citizens {
-        citizens.keep_receipts().await;
-    }
+/// Keeps unused receipts valid while people come, and in a fleet people at the gateway that leads.
+async fn keep(shared: Rc<Shared>, gateways: Rc<Gateways>) {
+    let receipts = async {
+        if let Some(citizens) = &shared.citizens {
+            citizens.keep_receipts().await;
+        }
+    };
+    let leader = async {
+        if gateways.count() > 1 {
+            gateways.watch(&shared).await;
+        }
+    };
+    tokio::join!(receipts, leader);
 }
 
 /// Returns the first event that could not be made to happen, in words.
@@ -351,17 +386,4 @@ fn own_usage() -> Option<Usage> {
 /// Returns the processor time between; `None` if the process was started again.
 fn since(before: Option<Usage>, after: Option<Usage>) -> Option<Duration> {
     after?.since(&before?)
-}
-
-fn by_name(counts: &Counts) -> BTreeMap<String, u64> {
-    let all = [
-        ("passed", counts.passed),
-        ("dropped", counts.dropped),
-        ("duplicated", counts.duplicated),
-        ("corrupted", counts.corrupted),
-        ("reordered", counts.reordered),
-        ("refused", counts.refused),
-        ("rebinds", counts.rebinds),
-    ];
-    all.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }

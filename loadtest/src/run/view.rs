@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::out::note;
 use crate::record::{Point, Record};
 use crate::scenario::curve::Curve;
-use crate::scenario::{Event, Kind, Scenario, What};
+use crate::scenario::{Kind, Scenario};
 
 /// The interval between lines elsewhere than on a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -83,7 +83,7 @@ impl Words {
         let curve = Curve::of(&scenario.stages);
         let stages = scenario.stages.iter().enumerate();
         let stages = stages.map(|(index, stage)| (stage.name.clone(), curve.span(index).1)).collect();
-        let mut events: Vec<_> = scenario.events.iter().map(|event| (event.at_s, said(event))).collect();
+        let mut events: Vec<_> = scenario.events.iter().map(|event| (event.at_s, event.words())).collect();
         events.sort_by(|one, other| one.0.total_cmp(&other.0));
         Self {
             name: scenario.name.clone(),
@@ -160,21 +160,6 @@ fn left(record: &Record, kind: Kind) -> u64 {
     record.points().iter().map(|(_, points)| points[kind as usize].counts.failed).sum()
 }
 
-/// Returns an event in a few words.
-fn said(event: &Event) -> String {
-    let carrier = event.carrier.as_deref().unwrap_or("a carrier");
-    match event.what {
-        What::Carrier => format!("{carrier}: {}", event.mode.as_deref().unwrap_or("a fault")),
-        What::Kill => "the gateway is killed".to_owned(),
-        What::Terminate => "the gateway is told to end".to_owned(),
-        What::FillDisk => "the gateway's disk is full".to_owned(),
-        What::Network => "the network changes".to_owned(),
-        What::Rebind => "every device gets another address".to_owned(),
-        What::Disconnect => "every device loses its connection".to_owned(),
-        What::Colours => format!("{} people turn red", event.count.unwrap_or_default()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +213,8 @@ count = 7
     fn the_place_names_stage_and_what_comes_next() {
         let words = Words::new(&scenario::parse(SCENARIO, "x.toml").unwrap());
         for (second, expected) in [
-            (0, "x · 0 of 60 s · first · in 10 s: 7 people turn red"),
-            (25, "x · 25 of 60 s · second · in 5 s: every device gets another address"),
+            (0, "x · 0 of 60 s · first · in 10 s: 7 people are turned red"),
+            (25, "x · 25 of 60 s · second · in 5 s: every device moves to another address"),
             (59, "x · 59 of 60 s · second"),
             (61, "x · 61 of 60 s · waiting for the last answers"),
         ] {

@@ -2,6 +2,8 @@
 
 use super::curve::Curve;
 use super::{Event, Kind, PostClass, Scenario, Stage, StageKind, Threshold, What};
+use crate::brokers::SERVERS;
+use crate::impair::Conditions;
 
 /// The longest run, seconds: a day.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -13,6 +15,8 @@ const PEOPLE_MAX: u32 = 30_000_000;
 const TRIES_MAX: u8 = 100;
 /// The number of devices of each other class that a development city has beside its gates.
 const BESIDE_GATES: u32 = 10;
+/// The largest fleet of gateways on one machine.
+const GATEWAYS_MAX: u32 = 5;
 
 /// A step of a path into a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Violation> {
             format!("people must be 1 to {PEOPLE_MAX}"),
         );
     }
+    check_gateways(scenario)?;
     check_shares(scenario)?;
     check_fleet(scenario)?;
     let mut seconds = 0.0;
@@ -68,6 +73,34 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Violation> {
     }
     for (index, threshold) in scenario.thresholds.iter().enumerate() {
         check_threshold(scenario, threshold, &[Step::Key("threshold"), Step::Index(index)])?;
+    }
+    Ok(())
+}
+
+/// Checks that a fleet has the faults of a fleet, and a gateway alone has others.
+fn check_gateways(scenario: &Scenario) -> Result<(), Violation> {
+    let gateways = scenario.city.gateways;
+    if !(1..=GATEWAYS_MAX).contains(&gateways) {
+        let text = format!("gateways must be 1 to {GATEWAYS_MAX}");
+        return broken(&[Step::Key("city"), Step::Key("gateways")], text);
+    }
+    let is_fleet = gateways > 1;
+    if is_fleet && scenario.network != Conditions::default() {
+        return broken(
+            &[Step::Key("network")],
+            "a simulated network leads to one gateway: leave gateways out",
+        );
+    }
+    for (index, event) in scenario.events.iter().enumerate() {
+        let of_one = matches!(event.what, What::FillDisk | What::Network | What::Rebind);
+        let text = match is_fleet {
+            true if of_one => "this event is of one gateway: leave gateways of the city out",
+            false if event.what.is_of_fleets() || event.gateway.is_some() => {
+                "this event is of a fleet: give the city gateways = 3"
+            }
+            true | false => continue,
+        };
+        return broken(&[Step::Key("event"), Step::Index(index)], text);
     }
     Ok(())
 }
@@ -176,11 +209,16 @@ fn check_event(event: &Event, whole: &[Step; 2], seconds: f64) -> Result<(), Vio
         return broken(&at("for_s"), "for_s must be 0 or more");
     }
     let missing = match event.what {
-        What::Kill | What::FillDisk if event.for_s.is_none() => Some("for_s, its length"),
+        What::Kill | What::FillDisk | What::Brokers | What::Cut if event.for_s.is_none() => {
+            Some("for_s, its length")
+        }
         What::Carrier if event.carrier.is_none() => Some("carrier"),
         What::Carrier if event.mode.is_none() => Some("mode"),
         What::Network if event.network.is_none() => Some("network"),
         What::Colours if event.count.is_none() => Some("count"),
+        What::Brokers if !(1..SERVERS as u32).contains(&event.count.unwrap_or(0)) => {
+            Some("count, 1 or 2 of the three brokers")
+        }
         What::Carrier
         | What::Kill
         | What::Terminate
@@ -188,7 +226,10 @@ fn check_event(event: &Event, whole: &[Step; 2], seconds: f64) -> Result<(), Vio
         | What::Network
         | What::Rebind
         | What::Disconnect
-        | What::Colours => None,
+        | What::Colours
+        | What::Roll
+        | What::Brokers
+        | What::Cut => None,
     };
     missing.map_or(Ok(()), |missing| broken(whole, format!("this event lacks {missing}")))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bench::machine::Machine;
 use loadtest::outcome::{
-    EventReport, Exit, GeneratorReport, IntervalReport, KindReport, PointReport, ProofReport, Quantiles,
-    REPORT_VERSION, Report, Run, ServerSeries, StageReport, ThresholdReport, Verdict,
+    EventReport, Exit, FleetReport, GeneratorReport, IntervalReport, KindReport, LeaderReport, PointReport,
+    PromiseReport, ProofReport, Quantiles, REPORT_VERSION, Report, Run, ServerSeries, StageReport,
+    ThresholdReport, Verdict,
 };
 use loadtest::scenario::{self, Figure, Kind, Scenario, Threshold};
 
@@ -26,7 +27,7 @@ pub(crate) fn report(seconds: u32, good: bool) -> Report {
         own_us_each: Some(51.0),
     };
     let proof = proof();
-    let verdict = Verdict::of(&proof, (&scenario.generator, &generator), None, &thresholds);
+    let verdict = Verdict::of((&proof, None), (&scenario.generator, &generator), None, &thresholds);
     assert_eq!(verdict.exit, if good { Exit::Pass } else { Exit::Threshold });
     let length = f64::from(seconds);
     Report {
@@ -51,6 +52,26 @@ pub(crate) fn report(seconds: u32, good: bool) -> Report {
         events: events(length),
         network: Some([("delivered".to_owned(), 1_234_567), ("dropped".to_owned(), 12_345)].into()),
         server: server(seconds),
+        fleet: Some(fleet(good)),
+    }
+}
+
+fn fleet(good: bool) -> FleetReport {
+    let leader = |at_s, gateway: &str| LeaderReport { at_s, gateway: gateway.to_owned() };
+    FleetReport {
+        gateways: ["north", "south", "east"].map(str::to_owned).into(),
+        leaders: vec![leader(0.0, "north"), leader(12.3, "east")],
+        promises: vec![PromiseReport::new(
+            "another gateway takes an order",
+            5.0,
+            if good { 4.1 } else { 5.2 },
+        )],
+        longest_wait_ms: 4_321.0,
+        orders: 21,
+        orders_again: 3,
+        forms: 387,
+        registries_equal: true,
+        ..FleetReport::default()
     }
 }
 

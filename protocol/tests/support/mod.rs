@@ -4,6 +4,7 @@
 
 use protocol::codec::Bounded;
 use protocol::frame::{write_answer, write_request};
+use protocol::gateways::Gateways;
 use protocol::legacy::LegacyKey;
 use protocol::limits;
 use protocol::message::{
@@ -114,6 +115,15 @@ pub(crate) fn answers() -> Vec<(&'static str, u32, Answer)> {
         ("drain", 0, Answer::Drain(Drain { reconnect_after_ms: 1_000 })),
         ("pong", 11, Answer::Pong(Pong { device_time_ms: TIME, gateway_time_ms: TIME + 5 })),
     ];
+    let gateways = |texts: Vec<String>| {
+        let addresses = Bounded(texts.iter().map(|text| text.parse().unwrap()).collect());
+        Answer::Gateways(Gateways { addresses })
+    };
+    let three = ["gw1.example:7443", "10.0.0.2:7443", "[2001:db8::3]:7443"];
+    let longest = format!("{}:65535", "a".repeat(limits::GATEWAY_ADDRESS_BYTES_MAX - 6));
+    all.push(("three", 0, gateways(three.map(str::to_owned).into())));
+    all.push(("none", 0, gateways(Vec::new())));
+    all.push(("most", 0, gateways(vec![longest; limits::GATEWAYS_MAX])));
     for &reason in TrajectoryReason::ALL {
         all.push((reason.name(), 12, trajectory(reason, 0)));
     }
@@ -259,6 +269,9 @@ fn answer_fields(answer: &Answer) -> Value {
             "first_day": m.first_day.number(), "last_day": m.last_day.number(),
             "last_stay_day": m.last_stay_day.number(),
             "areas": m.areas.0.iter().map(ToString::to_string).collect::<Vec<_>>()}),
+        Answer::Gateways(m) => {
+            json!({"addresses": list(&m.addresses.0, |address| json!({"address": address.to_string()}))})
+        }
     }
 }
 

@@ -37,12 +37,17 @@ impl Staff {
 
     /// Sends a scan as the page's script does.
     pub fn scan(&mut self, sent: &Value) -> Answer {
+        self.try_scan(sent).expect("an answer")
+    }
+
+    /// Does what [`Self::scan`] does; returns `None` without an answer, as for one of too many connections.
+    pub fn try_scan(&mut self, sent: &Value) -> Option<Answer> {
         let origin = self.browser.origin();
         let headers = [("Origin", origin.as_str()), ("Content-Type", "application/json")];
         let body = sent.to_string();
         let request =
             Request { method: "POST", path: "/staff/scan", headers: &headers, body: body.as_bytes() };
-        self.browser.send(&request).expect("an answer")
+        self.browser.send(&request).ok()
     }
 
     /// Scans a text; returns its sign.
@@ -95,7 +100,7 @@ pub fn green(city: &City) -> Vec<CodeId> {
 /// Makes the text of a code that was issued so many seconds ago, under the newest key.
 pub fn text_of(city: &City, code: CodeId, class: Class, age_s: u64) -> String {
     let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
-    let id = if class == Class::Paper { keys.current_paper() } else { keys.current_token() };
+    let id = if class == Class::Paper { keys.current_paper() } else { keys.current_token(clock::now_s()) };
     let issued_at_s = (clock::now_s() - age_s) as u32;
     token::to_text(&keys.token_keys().get(id).expect("a current key").seal(Token {
         code,

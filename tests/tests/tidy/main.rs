@@ -81,7 +81,7 @@ fn crates_know_only_whom_they_may() {
         ("actors/registry", &["protocol", "keys", "runtime", "policy"]),
         ("actors/simulator", &["protocol", "keys", "runtime", "policy", "registry"]),
         // Its tests replicate between registrars.
-        ("actors/fleet", &["protocol", "keys", "runtime", "registry", "actors", "policy"]),
+        ("actors/fleet", &["protocol", "keys", "runtime", "ledger", "registry", "actors", "policy"]),
         ("actors", &below_actors),
         // Its model test drives the load test's device.
         ("gateway", &[&actors[..], &["protocol", "alerts", "device", "fleet"]].concat()),

@@ -51,9 +51,34 @@ impl Nats {
         self.process.wait().unwrap();
     }
 
+    /// Returns true if a file of the server's store contains these bytes.
+    pub(super) fn holds(&self, bytes: &[u8]) -> bool {
+        fn search(path: &Path, bytes: &[u8]) -> bool {
+            let Ok(entries) = std::fs::read_dir(path) else {
+                let content = std::fs::read(path).unwrap_or_default();
+                return content.windows(bytes.len()).any(|window| window == bytes);
+            };
+            entries.flatten().any(|entry| search(&entry.path(), bytes))
+        }
+        search(&self.directory.path().join("store"), bytes)
+    }
+
     /// Destroys the data of a server that has ended.
     pub(super) fn wipe(&self) {
         std::fs::remove_dir_all(self.directory.path().join("store")).unwrap();
+    }
+
+    /// Returns a copy of the data of a server that has ended.
+    pub(super) fn data(&self) -> tempfile::TempDir {
+        let copied = tempfile::tempdir().unwrap();
+        copy(&self.directory.path().join("store"), copied.path());
+        copied
+    }
+
+    /// Puts a copy in the place of the data of a server that has ended.
+    pub(super) fn restore(&self, data: &Path) {
+        self.wipe();
+        copy(data, &self.directory.path().join("store"));
     }
 
     /// Starts the server again, with its data, on its port.
@@ -67,6 +92,14 @@ impl Drop for Nats {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if path.is_dir() { copy(&path, &to) } else { std::fs::copy(&path, &to).map(drop).unwrap() }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use keys::Keys;
 use keys::fleet::FleetKey;
-use registry::replication::{Changes, RowChange, StreamPlace, TableChanges, Value};
+use registry::replication::{Changes, RowChange, Sent, StreamPlace, TableChanges, Value};
 
-use crate::envelope::{EnvelopeError, Joiner, Message, OVERHEAD_BYTES, Sender, seal};
+use crate::envelope::{EnvelopeError, Joiner, Message, OVERHEAD_BYTES, SealError, Sender, seal};
 
 fn key(directory: &std::path::Path, name: &str) -> FleetKey {
     let keys = directory.join(name);
@@ -15,7 +15,7 @@ fn key(directory: &std::path::Path, name: &str) -> FleetKey {
 const FLEET: &str = "0123456789abcdef";
 
 fn joiner_at(position: u64) -> Joiner {
-    Joiner::new(StreamPlace { fleet: FLEET.to_owned(), position })
+    Joiner::new(StreamPlace { fleet: FLEET.to_owned(), position, message: String::new() })
 }
 
 fn message(rows: usize) -> Message {
@@ -24,7 +24,12 @@ fn message(rows: usize) -> Message {
     let sender = Sender { name: "north".to_owned(), keys: vec![("field.key".to_owned(), "00".to_owned())] };
     Message {
         sender,
-        changes: Changes { version: 7, fleet: FLEET.to_owned(), whole: false, tables: vec![table] },
+        changes: Changes {
+            version: 7,
+            fleet: FLEET.to_owned(),
+            previous: String::new(),
+            tables: vec![table],
+        },
     }
 }
 
@@ -37,7 +42,7 @@ fn joined(
 ) -> Result<Option<Message>, EnvelopeError> {
     let mut last = None;
     for (sequence, part) in (after + 1..).zip(parts) {
-        last = joiner.push(key, sequence, part)?;
+        last = joiner.push(key, sequence, "id", part)?;
     }
     Ok(last.map(|(sender, step)| Message { sender, changes: step.changes }))
 }
@@ -48,13 +53,19 @@ fn a_changeset_of_any_size_comes_back_and_none_of_it_is_readable_or_larger_than_
     let key = key(directory.path(), "a");
     for rows in [0, 1, 10, 1_000] {
         for part_bytes in [OVERHEAD_BYTES + 1, 300, 1 << 20] {
-            let parts = seal(&key, 41, &message(rows), part_bytes).unwrap();
+            // What a follower would refuse, the leader refuses before it is sent.
+            let parts = match seal(&key, 41, &message(rows), part_bytes) {
+                Ok(parts) => parts,
+                Err(SealError::TooManyParts { parts }) => {
+                    assert!(parts > 4_096 && part_bytes < 300, "{parts}");
+                    continue;
+                }
+                Err(other) => panic!("{other}"),
+            };
             assert!(parts.iter().all(|part| part.len() <= part_bytes));
             assert!(!parts.iter().any(|part| part.windows(6).any(|bytes| bytes == b"colour")));
             let mut joiner = joiner_at(41);
-            if parts.len() <= 4_096 {
-                assert_eq!(joined(&key, &mut joiner, 41, &parts).unwrap(), Some(message(rows)));
-            }
+            assert_eq!(joined(&key, &mut joiner, 41, &parts).unwrap(), Some(message(rows)));
         }
     }
 }
@@ -72,7 +83,7 @@ fn a_part_opens_in_its_place_alone_and_with_its_key_alone() {
     swapped.swap(1, 2);
     assert_eq!(joined(&own, &mut new(), 0, &swapped), Err(EnvelopeError::Sealed { sequence: 2 }));
     let mut other_head = parts.clone();
-    other_head[0][9] += 1;
+    other_head[0][8] += 1;
     assert_eq!(joined(&own, &mut new(), 0, &other_head), Err(EnvelopeError::Sealed { sequence: 1 }));
     let mut other_version = parts;
     other_version[0][0] += 1;
@@ -88,30 +99,28 @@ fn the_parts_of_a_leader_that_ended_between_them_are_dropped() {
     let mut joiner = joiner_at(5);
     assert_eq!(joined(&key, &mut joiner, 5, &torn[..2]), Ok(None));
     let next = seal(&key, 7, &message(1), 1 << 20).unwrap();
-    let (_, step) = joiner.push(&key, 8, &next[0]).unwrap().expect("a whole changeset");
-    assert_eq!((step.after, step.upto, step.changes), (5, 8, message(1).changes));
+    let (_, step) = joiner.push(&key, 8, "eighth", &next[0]).unwrap().expect("a whole changeset");
+    let upto = Sent { position: 8, message: "eighth".to_owned() };
+    assert_eq!((step.after, step.upto, step.changes), (5, upto, message(1).changes));
     // A part without its beginning is none.
     let mut joiner = joiner_at(6);
-    assert_eq!(joiner.push(&key, 7, &torn[1]).map(drop), Err(EnvelopeError::Content { sequence: 7 }));
+    assert_eq!(
+        joiner.push(&key, 7, "seventh", &torn[1]).map(drop),
+        Err(EnvelopeError::Content { sequence: 7 })
+    );
 }
 
 #[test]
-fn another_fleets_messages_do_not_open_and_its_beginning_is_named() {
+fn another_fleets_messages_do_not_open() {
     let directory = tempfile::tempdir().unwrap();
     let key = key(directory.path(), "a");
-    let mut founding = message(1);
-    founding.changes.whole = true;
-    let (first, next) =
-        (seal(&key, 0, &founding, 1 << 20).unwrap(), seal(&key, 1, &message(2), 1 << 20).unwrap());
-    // A registry that has joined none takes the first message, and those of that fleet after it.
-    let mut new = Joiner::new(StreamPlace::default());
-    let read = joined(&key, &mut new, 0, &[first[0].clone(), next[0].clone()]);
-    assert_eq!(read, Ok(Some(message(2))));
-    assert_eq!(joined(&key, &mut joiner_at(0), 0, &first), Err(EnvelopeError::OtherFleet { sequence: 1 }));
-    let mut other = Joiner::new(StreamPlace { fleet: "another".to_owned(), position: 1 });
-    assert_eq!(joined(&key, &mut other, 1, &next), Err(EnvelopeError::Sealed { sequence: 2 }));
-    assert_eq!(
-        joined(&key, &mut Joiner::new(StreamPlace::default()), 1, &next),
-        Err(EnvelopeError::Sealed { sequence: 2 })
-    );
+    let next = seal(&key, 1, &message(2), 1 << 20).unwrap();
+    assert_eq!(joined(&key, &mut joiner_at(1), 1, &next), Ok(Some(message(2))));
+    for fleet in ["another", ""] {
+        let place = StreamPlace { fleet: fleet.to_owned(), position: 1, message: String::new() };
+        assert_eq!(
+            joined(&key, &mut Joiner::new(place), 1, &next),
+            Err(EnvelopeError::Sealed { sequence: 2 })
+        );
+    }
 }

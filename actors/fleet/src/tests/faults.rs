@@ -117,3 +117,42 @@ fn a_broker_that_has_lost_its_data_is_named_and_no_gateway_begins_anew() {
         assert_eq!(gateway.digest(), digest);
     }
 }
+
+#[test]
+fn a_gateway_whose_last_change_the_broker_lost_does_not_follow_another_change_in_its_place() {
+    let mut nats = Nats::start("");
+    let directory = tempfile::tempdir().unwrap();
+    let north = Gateway::start(directory.path(), "north", nats.url());
+    north.wait_to_lead();
+    let south = Gateway::start(directory.path(), "south", nats.url());
+    north.add(1);
+    wait_for("the follower", || south.codes.get(code(1)));
+    south.stop();
+    nats.kill();
+    let earlier = nats.data();
+    nats.restart();
+    wait_for("a leader", || north.standing().leads.then_some(()));
+    wait_for("the change", || north.refusal(2).is_none().then_some(()));
+    let position = north.standing().position;
+    nats.kill();
+    nats.restore(earlier.path());
+    nats.restart();
+    // It finds out at its next change, if it still holds the lease.
+    wait_for("the end of its lead", || {
+        let refused = north.refusal(100);
+        assert!(refused.is_some(), "a change behind a place that the stream has not");
+        (!north.standing().leads).then_some(())
+    });
+    // The other one has all that the stream has, and goes on from there.
+    let south = Gateway::start(directory.path(), "south", nats.url());
+    south.wait_to_lead();
+    wait_for("another change in that place", || {
+        let _ = south.refusal(3 + south.standing().position);
+        (south.standing().position >= position).then_some(())
+    });
+    let trouble = wait_for("the trouble", || {
+        north.standing().trouble.filter(|trouble| trouble.contains("not the one that this registry has"))
+    });
+    assert!(trouble.starts_with(&format!("message {position} of the stream")), "{trouble}");
+    assert!(north.has(2) && !north.standing().leads);
+}

@@ -1,10 +1,11 @@
 //! Followers: their content, and the gateways that may join.
 
-use keys::Keys;
+use keys::{Keys, TokenFile};
 use registry::replication::NotNow;
 
 use super::broker::{Nats, wait_for};
 use super::gateway::{AddCodes, Gateway, code, make_keys, wait_for_equality};
+use crate::Lacking;
 use actors::registrar::RegistrarError;
 
 #[test]
@@ -31,6 +32,8 @@ fn a_follower_has_each_change_in_memory_and_on_disk_and_names_the_leader_to_thos
     let south = Gateway::start(directory.path(), "south", nats.url());
     wait_for("a change from while it was away", || south.codes.get(code(3)));
     wait_for_equality(&north, &south);
+    wait_for("new colours", || (south.standing().colours_age_s <= 1).then_some(()));
+    assert_eq!(north.standing().colours_age_s, 0, "it leads");
     // A leader that ends gives the lease back.
     north.stop();
     south.wait_to_lead();
@@ -75,4 +78,41 @@ fn a_gateway_with_another_key_is_refused_by_the_keys_name_and_takes_nothing() {
         assert!(trouble.contains(file), "{trouble}");
         assert_eq!((other.standing().position, other.codes.len()), (0, 0));
     }
+}
+
+#[test]
+fn a_token_key_that_one_of_two_gateways_lacks_is_named_and_both_go_on() {
+    let nats = Nats::start("");
+    let directory = tempfile::tempdir().unwrap();
+    let [keys, newer] = ["keys", "newer"].map(|name| directory.path().join(name));
+    make_keys(&keys);
+    make_keys(&newer);
+    for file in Keys::files(&keys).unwrap() {
+        std::fs::copy(keys.join(&file), newer.join(&file)).unwrap();
+    }
+    Keys::rotate_token(&newer, Some(2), 1).unwrap();
+    let key = TokenFile { file: "token-2.key".to_owned(), good_from_s: Some(2) };
+    let lacking = |gateway: &str| Some(Lacking { gateway: gateway.to_owned(), key: key.clone() });
+    let north = Gateway::start_with(directory.path(), &newer, "north", nats.url());
+    north.wait_to_lead();
+    let south = Gateway::start_with(directory.path(), &keys, "south", nats.url());
+    north.add(1);
+    wait_for("a change", || south.codes.get(code(1)));
+    // It is noted from the lease, and changes may come before that is looked at.
+    wait_for("its key", || (south.standing().lacking == lacking("south")).then_some(()));
+    assert_eq!((south.standing().trouble, north.standing().lacking), (None, None));
+    north.stop();
+    south.wait_to_lead();
+    let north = Gateway::start_with(directory.path(), &newer, "north", nats.url());
+    south.add(2);
+    wait_for("a change of the other leader", || north.codes.get(code(2)));
+    wait_for("the other's key", || (north.standing().lacking == lacking("south")).then_some(()));
+    assert_eq!(north.standing().trouble, None);
+    south.stop();
+    north.wait_to_lead();
+    let south = Gateway::start_with(directory.path(), &newer, "south", nats.url());
+    north.add(3);
+    wait_for("a change", || south.codes.get(code(3)));
+    wait_for("the leader", || south.standing().leader);
+    assert_eq!(south.standing().lacking, None, "both have it");
 }

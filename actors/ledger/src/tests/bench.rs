@@ -138,7 +138,10 @@ impl Bench {
         let (reply, mut answer) = oneshot::channel();
         let epoch = self.devices.get(device as usize).map_or(1, |state| state.epoch);
         let (device, acknowledged) = (DeviceId(device), Sequence(acknowledged));
-        open.round(vec![Message::Hello { device, epoch: Epoch(epoch), acknowledged, reply }], &self.at());
+        open.round(
+            vec![Message::Hello { device, epoch: Epoch(epoch), acknowledged, held: Sequence(0), reply }],
+            &self.at(),
+        );
         answer.try_recv().expect("answered")
     }
 

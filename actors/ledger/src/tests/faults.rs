@@ -39,7 +39,8 @@ fn course(bench: &mut Bench) -> Course {
                 AppendOutcome::Down => course.down += 1,
                 other @ (AppendOutcome::Gap { .. }
                 | AppendOutcome::NumberUsed { .. }
-                | AppendOutcome::EpochBehind { .. }) => {
+                | AppendOutcome::EpochBehind { .. }
+                | AppendOutcome::NotCopied) => {
                     panic!("{other:?}")
                 }
             }

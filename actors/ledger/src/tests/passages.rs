@@ -39,8 +39,9 @@ fn who_passed_a_place_is_found_by_when_they_passed() {
         let look = |place, from_ms, to_ms| {
             let stretch = TimeRange { place: PlaceId(place), from_ms, to_ms };
             let found = passages(&config.directory, &config.day_keys, &stretch).expect("sound");
-            let codes = found.passages.iter().map(|passage| passage.code.get()).collect::<Vec<_>>();
-            (codes, found.without_code)
+            let codes: Vec<_> = found.passages.iter().filter_map(|passage| passage.code).collect();
+            let without_code = found.passages.len() - codes.len();
+            (codes.into_iter().map(protocol::CodeId::get).collect::<Vec<_>>(), without_code)
         };
         assert_eq!(look(7, now_ms - 1000, now_ms + 1000), (vec![11, 15], 1));
         assert_eq!(look(8, now_ms - 1000, now_ms + 1000), (vec![12], 0));
@@ -54,8 +55,10 @@ fn who_passed_a_place_is_found_by_when_they_passed() {
     });
     let stretch = TimeRange { place: PlaceId(7), from_ms: now_ms, to_ms: now_ms + 1 };
     let found = passages(&config.directory, &config.day_keys, &stretch).expect("sound");
-    let [passage] = found.passages[..] else { panic!("{found:?}") };
+    let [passage, without_code] = found.passages[..] else { panic!("{found:?}") };
     assert_eq!((passage.at_ms, passage.direction, passage.colour), (now_ms, Direction::In, Colour::Unknown));
+    assert_eq!(passage.punch, (DeviceId(1), Epoch(1), Sequence(1)));
+    assert_eq!((without_code.punch.0, without_code.code), (DeviceId(3), None));
     assert!(!found.forgotten && !found.truncated);
 }
 

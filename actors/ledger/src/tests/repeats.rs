@@ -30,6 +30,7 @@ async fn send(ledger: &LedgerHandle, run: Run) -> (AppendOutcome, usize) {
             | AppendOutcome::NumberUsed { .. }
             | AppendOutcome::Gap { .. }
             | AppendOutcome::EpochBehind { .. }
+            | AppendOutcome::NotCopied
             | AppendOutcome::Down) => return (other, busy),
         }
     }

@@ -10,11 +10,11 @@ use crate::log::CommitError;
 use crate::{AppendOutcome, HelloOutcome, Message};
 
 impl<D: Disk + Clone> Writer<D> {
-    /// Answers punches `Busy` and returns the hellos that can be answered. A hello that reports a loss needs space, from the reserve,
+    /// Answers punches `Busy` and returns the other messages that can be answered. A hello that reports a loss needs space, from the reserve,
     /// because the loss has to be recorded before the numbering continues above it; other hellos need none.
     pub(super) fn handle_disk_full(&mut self, messages: Vec<Message>, at: &Reading) -> Vec<Message> {
-        let (hellos, punches): (Vec<_>, Vec<_>) =
-            messages.into_iter().partition(|message| matches!(message, Message::Hello { .. }));
+        let (punches, hellos): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| matches!(message, Message::Append { .. }));
         punches.into_iter().for_each(|message| message.refuse(&AppendOutcome::Busy, HelloOutcome::Busy));
         let losses = hellos.iter().filter(|hello| self.reports_a_loss(hello)).count();
         if losses == 0 {
@@ -36,14 +36,20 @@ impl<D: Disk + Clone> Writer<D> {
         }
     }
 
-    /// Reports a hello that leads to the record of a loss.
+    /// Reports a message that leads to the record of a loss.
     fn reports_a_loss(&self, message: &Message) -> bool {
-        let Message::Hello { device, epoch, acknowledged, reply: _ } = message else { return false };
-        let known = self.log.marks.get(*device).unwrap_or((Epoch(0), Sequence(0)));
+        let (device, epoch, acknowledged, held) = match message {
+            Message::Hello { device, epoch, acknowledged, held, reply: _ } => {
+                (*device, *epoch, *acknowledged, *held)
+            }
+            Message::Missing { .. } => return true,
+            Message::Append { .. } | Message::CheckHello { .. } | Message::Marks { .. } => return false,
+        };
+        let known = self.log.marks.get(device).unwrap_or((Epoch(0), Sequence(0)));
         match epoch.cmp(&known.0) {
             std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => *acknowledged > known.1,
-            std::cmp::Ordering::Greater => acknowledged.0 > 0,
+            std::cmp::Ordering::Equal => acknowledged > known.1.max(held),
+            std::cmp::Ordering::Greater => acknowledged > held,
         }
     }
 }

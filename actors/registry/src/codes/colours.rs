@@ -184,6 +184,13 @@ impl Codes {
         }
     }
 
+    /// Removes the codes for which `keeps` returns false.
+    pub(crate) fn keep(&self, keeps: impl Fn(CodeId) -> bool) {
+        let gone: Vec<CodeId> =
+            self.0.entries.iter().map(|entry| *entry.key()).filter(|&code| !keeps(code)).collect();
+        gone.into_iter().for_each(|code| self.remove(code));
+    }
+
     /// Withdraws the code's paper tokens that were issued before `good_from_s`.
     pub fn set_paper_from(&self, code: CodeId, good_from_s: u32) {
         let later = |known: &mut u32| *known = (*known).max(good_from_s);

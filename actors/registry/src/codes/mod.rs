@@ -34,6 +34,21 @@ impl Registry {
         Ok(count)
     }
 
+    /// Brings a memory up to date that may be behind: loads every code, and takes out those whose holders withdrew, and those that the
+    /// registry has no more since a snapshot took its place.
+    pub(crate) fn reload_codes(&self, codes: &Codes) -> Result<(), RegistryError> {
+        let count = self.load_codes(codes)?;
+        // Rows of codes stay for ever otherwise.
+        if codes.len() as u64 > count {
+            let mut known = foldhash::HashSet::default();
+            self.for_each_code(|code, _| {
+                known.insert(code);
+            })?;
+            codes.keep(|code| known.contains(&code));
+        }
+        Ok(())
+    }
+
     fn load_papers(&self, codes: &Codes) -> Result<(), RegistryError> {
         let mut query = self.connection.prepare("SELECT code, good_from_s FROM papers")?;
         let mut rows = query.query([])?;

@@ -42,6 +42,12 @@ pub struct Signers {
 }
 
 impl Signers {
+    fn of(signed: &[(Operator, &Signature)]) -> Self {
+        let names: Vec<&str> = signed.iter().map(|(operator, _)| operator.name.as_str()).collect();
+        let authority = signed.first().map(|(first, _)| first.authority.clone()).unwrap_or_default();
+        Self { authority, operators: names.join(",") }
+    }
+
     /// Returns their names one by one.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.operators.split(',')
@@ -68,12 +74,21 @@ pub fn accept(
 ) -> Result<AcceptedOrder, OrderError> {
     registry.transaction(|registry| {
         let signed = check(registry, order, signatures, requirement, now_s)?;
-        let names: Vec<&str> = signed.iter().map(|(operator, _)| operator.name.as_str()).collect();
-        let authority = signed.first().map(|(first, _)| first.authority.clone()).unwrap_or_default();
-        let by = Signers { authority, operators: names.join(",") };
+        let by = Signers::of(&signed);
         let entry = registry.record_order(order, requirement.act, &signed, (now_s, signing_pkcs8))?;
         entry.map(|entry| AcceptedOrder { by, entry }).ok_or(OrderError::Repeated)
     })
+}
+
+/// Checks an order and returns who signed it, without putting it on record.
+pub fn signers(
+    registry: &Registry,
+    order: &Order,
+    signatures: &[Signature],
+    requirement: Requirement<'_>,
+    now_s: u64,
+) -> Result<Signers, OrderError> {
+    check(registry, order, signatures, requirement, now_s).map(|signed| Signers::of(&signed))
 }
 
 /// Checks an order's signatures and returns those by operators with the role, each person once.

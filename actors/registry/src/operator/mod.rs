@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Registry, RegistryError};
 
-pub use accept::{AcceptedOrder, ORDER_S_MAX, Requirement, Signers, accept, check};
+pub use accept::{AcceptedOrder, ORDER_S_MAX, Requirement, Signers, accept, check, signers};
 pub use key::OperatorKey;
 pub use order::{Order, OrderEntry, Signature};
 pub(crate) use order::{is_signed, signed_text};

@@ -100,14 +100,20 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.exists([code.get() as i64])?)
     }
 
-    /// Removes the people who withdrew after this registry was copied, and adds withdrawals that the file lacks.
-    pub(crate) fn remove_withdrawn(&mut self) -> Result<(), RegistryError> {
+    /// Adds withdrawals that the file lacks; returns what it had.
+    pub(crate) fn list_withdrawn(&self) -> Result<HashMap<CodeId, u64>, RegistryError> {
         let gone = self.withdrawn_list.read()?;
         let known = self.withdrawn()?.into_iter();
         let missing: Vec<_> = known.filter(|(code, _)| !gone.contains_key(code)).collect();
         if let Err(error) = self.withdrawn_list.append(&missing) {
             tracing::error!(%error, "withdrawals cannot be added to the list beside the keys: a restored backup would contain these people");
         }
+        Ok(gone)
+    }
+
+    /// Removes the people who withdrew after this registry was copied, and adds withdrawals that the file lacks.
+    pub(crate) fn remove_withdrawn(&mut self) -> Result<(), RegistryError> {
+        let gone = self.list_withdrawn()?;
         let mut back = Vec::new();
         for (code, at_s) in gone {
             if let Some(person) = self.person(code)? {

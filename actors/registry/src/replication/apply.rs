@@ -6,7 +6,7 @@ use protocol::CodeId;
 use rusqlite::params_from_iter;
 
 use super::tables::Table;
-use super::{Changes, RowChange, TableChanges, Value, check_version};
+use super::{Changes, MESSAGE, RowChange, Sent, TableChanges, Value, check_version};
 use crate::codes::colours::CodeEntry;
 use crate::{Registry, RegistryError};
 
@@ -15,8 +15,8 @@ use crate::{Registry, RegistryError};
 pub struct Step {
     /// The position before them.
     pub after: u64,
-    /// The position with them.
-    pub upto: u64,
+    /// The place with them.
+    pub upto: Sent,
     /// The changes.
     pub changes: Changes,
 }
@@ -36,8 +36,6 @@ pub struct Applied {
     pub policy: bool,
     /// True if there are new sign-outs.
     pub sign_outs: bool,
-    /// True if everything was replaced.
-    pub whole: bool,
     /// The number of applied rows.
     pub rows: u64,
 }
@@ -47,19 +45,20 @@ impl Registry {
     /// the commit.
     ///
     /// # Errors
-    /// The step does not follow on what this registry has, is another release's, or would replace a registry with data of its own.
+    /// The step does not follow on what this registry has or on another message than that or is another release's.
     pub fn apply_step(&self, step: &Step, applied: &mut Applied) -> Result<(), RegistryError> {
         let Some(replication) = &self.replication else {
             return Err(RegistryError::Damaged { what: "fleet: it has none" });
         };
         let position = self.position()?;
-        if position != step.after {
+        // A registry without a place joins by a snapshot.
+        if position != step.after || position == 0 {
             return Err(RegistryError::OutOfStep { position });
         }
         check_version(step.changes.version)?;
-        if step.changes.whole {
-            self.make_room(position, &replication.tables)?;
-            applied.whole = true;
+        let (known, previous) = (self.meta(MESSAGE)?.unwrap_or_default(), &step.changes.previous);
+        if !known.is_empty() && !previous.is_empty() && known != *previous {
+            return Err(RegistryError::OtherStream { position });
         }
         let parts = parts(&step.changes, &replication.tables)?;
         // Rows that are gone first: another row may have one of their unique values now.
@@ -72,20 +71,7 @@ impl Registry {
             self.note_applied(table, changes, applied)?;
             applied.rows += changes.rows.len() as u64;
         }
-        self.set_position(step.upto)
-    }
-
-    /// Empties a new registry for a whole one.
-    fn make_room(&self, position: u64, tables: &[Table]) -> Result<(), RegistryError> {
-        let own = "SELECT (SELECT count(*) FROM people) + (SELECT count(*) FROM operators) + (SELECT count(*) FROM order_log)";
-        let own: i64 = self.connection.query_row(own, [], |row| row.get(0))?;
-        if position != 0 || own > 0 {
-            return Err(RegistryError::NotEmpty);
-        }
-        for table in tables {
-            self.connection.execute(&table.delete_all(), [])?;
-        }
-        Ok(())
+        self.set_place(&step.upto)
     }
 
     fn delete_rows(&self, table: &Table, changes: &TableChanges) -> Result<(), RegistryError> {

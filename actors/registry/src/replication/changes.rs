@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 use rusqlite::Connection;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
+use super::StreamPlace;
 use super::tables::{self, Table};
 use crate::{RegistryError, schema};
 
@@ -80,8 +81,8 @@ pub struct Changes {
     pub version: u32,
     /// The fleet's name.
     pub fleet: String,
-    /// True if this is a whole registry, in the place of whatever is there.
-    pub whole: bool,
+    /// The id of the message that the changes follow on; empty if the sender does not know it.
+    pub previous: String,
     /// The tables with changes.
     pub tables: Vec<TableChanges>,
 }
@@ -97,12 +98,14 @@ impl Changes {
     pub(super) fn collect(
         connection: &Connection,
         tables: &[Table],
-        (fleet, whole): (String, bool),
+        place: StreamPlace,
     ) -> Result<Self, RegistryError> {
+        let StreamPlace { fleet, message: previous, .. } = place;
         let touched = tables::touched(connection)?;
         let tables =
             touched.into_iter().map(|number| TableChanges::collect(connection, &tables[number as usize]));
-        Ok(Self { version: schema::VERSION, fleet, whole, tables: tables.collect::<Result<_, _>>()? })
+        let tables = tables.collect::<Result<_, _>>()?;
+        Ok(Self { version: schema::VERSION, fleet, previous, tables })
     }
 
     /// Returns the number of changed rows.
@@ -112,7 +115,7 @@ impl Changes {
 
     /// Returns true for changes that name their sender's keys: a new leader's first ones.
     pub fn begins_a_term(&self) -> bool {
-        self.whole || self.tables.is_empty()
+        self.tables.is_empty()
     }
 }
 

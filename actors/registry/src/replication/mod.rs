@@ -2,6 +2,7 @@
 //! commit carries the position that they got there. A gateway that does not lead writes nothing and applies what the leader has sent.
 //! Without an outbox no trigger exists and nothing here runs. What lies behind the outbox is decided in the crate `fleet`.
 
+mod adopt;
 mod apply;
 mod changes;
 mod digest;
@@ -15,18 +16,24 @@ use tables::Table;
 
 pub use crate::not_now::NotNow;
 
+use crate::operator::{Order, OrderError, Signers};
 use crate::{Registry, RegistryError, schema};
 
 /// The row of `meta` with the position in the stream up to which this registry has everything.
 const POSITION: &str = "fleet-position";
+/// The row of `meta` with the id of the message at that position: a stream that has lost its end has another one there.
+const MESSAGE: &str = "fleet-message";
 /// The row of `meta` with the fleet's name, which its founder draws: positions of two fleets are not the same positions.
 const FLEET: &str = "fleet-id";
 
+/// The row of `meta` with the orders that concern this gateway alone, one a line.
+const ORDERS: &str = "fleet-orders";
+
+/// The version of the tables that the gateways of a fleet share.
+pub const VERSION: u32 = schema::VERSION;
+
 /// Statements that stay prepared: reading, deleting and writing a row of each table, beside those of the registry itself.
 const STATEMENTS_MAX: usize = 192;
-
-/// The most rows of a registry that founds a fleet: all of them are in memory and in one changeset.
-const FOUNDING_ROWS_MAX: u64 = 2_000_000;
 
 /// The outbox of a fleet's registry whose gateway does not run.
 struct AtRest;
@@ -36,7 +43,7 @@ impl Outbox for AtRest {
         Some(NotNow::AtRest)
     }
 
-    fn append(&self, _: &Changes) -> Result<u64, NotNow> {
+    fn append(&self, _: &Changes) -> Result<Sent, NotNow> {
         Err(NotNow::AtRest)
     }
 
@@ -48,15 +55,34 @@ pub trait Outbox: Send + Sync {
     /// Returns why this gateway may not change the registry now; `None` while it leads.
     fn refusal(&self) -> Option<NotNow>;
 
-    /// Puts a transaction's changes into the stream behind everything that this registry has, and returns their position there. Blocks
+    /// Puts a transaction's changes into the stream behind everything that this registry has, and returns their place there. Blocks
     /// until the stream holds them durably. After an error nothing is committed.
     ///
     /// # Errors
     /// This gateway does not lead, or the stream does not answer.
-    fn append(&self, changes: &Changes) -> Result<u64, NotNow>;
+    fn append(&self, changes: &Changes) -> Result<Sent, NotNow>;
 
     /// Reports that the stream has changes that could not be committed here: this gateway may not lead any more.
     fn diverged(&self);
+
+    /// Returns why this gateway takes no change yet although it leads; `None` if it does.
+    fn holds_back(&self) -> Option<NotNow> {
+        None
+    }
+
+    /// True while a copy of another member's registry takes the place of this one: nothing is written meanwhile.
+    fn is_joining(&self) -> bool {
+        false
+    }
+}
+
+/// Changes that are in the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Their position: that of their last message.
+    pub position: u64,
+    /// The id of that message.
+    pub message: String,
 }
 
 /// The place of a registry in the stream of its fleet.
@@ -66,6 +92,8 @@ pub struct StreamPlace {
     pub fleet: String,
     /// The position in its stream.
     pub position: u64,
+    /// The id of the message at that position; empty if an earlier release noted the position.
+    pub message: String,
 }
 
 /// The registry's part of a fleet.
@@ -106,7 +134,25 @@ impl Registry {
 
     /// Returns the fleet's name and the position in its stream; an empty name and 0 before this registry has joined one.
     pub fn stream_place(&self) -> Result<StreamPlace, RegistryError> {
-        Ok(StreamPlace { fleet: self.meta(FLEET)?.unwrap_or_default(), position: self.position()? })
+        let (fleet, message) =
+            (self.meta(FLEET)?.unwrap_or_default(), self.meta(MESSAGE)?.unwrap_or_default());
+        Ok(StreamPlace { fleet, position: self.position()?, message })
+    }
+
+    /// Adds a line to the record of orders that concern this gateway alone, which is this registry's alone: who signed it, its text, and its
+    /// commitment.
+    ///
+    /// # Errors
+    /// The order is on that record already.
+    pub fn note_own_order(&self, by: &Signers, order: &Order, now_s: u64) -> Result<(), OrderError> {
+        let before = self.meta(ORDERS)?.unwrap_or_default();
+        let commitment = order.commitment();
+        if before.lines().any(|line| line.ends_with(&commitment)) {
+            return Err(OrderError::Repeated);
+        }
+        let line = format!("{now_s} {} {} {commitment}", by.operators, order.act);
+        let lines: Vec<&str> = before.lines().chain([&*line]).collect();
+        Ok(self.set_meta(ORDERS, &lines.join("\n"))?)
     }
 
     /// Returns false for a registry that is to join a fleet and has nothing of it yet.
@@ -114,29 +160,34 @@ impl Registry {
         Ok(self.replication.is_none() || self.position()? > 0)
     }
 
-    /// Returns why changes are refused now; `None` without a fleet, and in a transaction that was begun as the leader.
+    /// Returns why changes are refused now; `None` without a fleet, and in a transaction that was begun as a leader that takes them.
     pub fn refusal(&self) -> Option<NotNow> {
-        let replication = self.replication.as_ref().filter(|replication| !replication.captures)?;
-        Some(replication.outbox.refusal().unwrap_or(NotNow::NoLeader))
+        let Replication { outbox, captures, .. } = self.replication.as_ref()?;
+        if *captures { outbox.holds_back() } else { Some(outbox.refusal().unwrap_or(NotNow::NoLeader)) }
     }
 
-    /// Returns true without a fleet, and while this gateway leads one.
+    /// Returns true without a fleet, and while this gateway leads one and takes changes.
     pub fn leads(&self) -> bool {
-        self.replication.as_ref().is_none_or(|replication| replication.outbox.refusal().is_none())
+        let outbox = self.replication.as_ref().map(|replication| &replication.outbox);
+        outbox.is_none_or(|outbox| outbox.refusal().or_else(|| outbox.holds_back()).is_none())
     }
 
     /// Sends the open transaction even if it changes nothing: the first act of a leader, by which the stream refuses an earlier one.
     pub fn take_office(&mut self) -> Result<(), RegistryError> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal.into());
+        let Some(replication) = &mut self.replication else { return Ok(()) };
+        if !replication.captures {
+            return Err(replication.outbox.refusal().unwrap_or(NotNow::NoLeader).into());
         }
-        self.replication.iter_mut().for_each(|replication| replication.forced = true);
+        replication.forced = true;
         Ok(())
     }
 
     /// Has the triggers follow the outbox, before a transaction.
     pub(crate) fn align(&mut self) -> Result<(), RegistryError> {
         let Some(replication) = &mut self.replication else { return Ok(()) };
+        if replication.outbox.is_joining() {
+            return Err(NotNow::Joining.into());
+        }
         replication.forced = false;
         let leads = replication.outbox.refusal().is_none();
         if leads != replication.captures {
@@ -155,16 +206,14 @@ impl Registry {
         if !replication.forced && !tables::has_changes(&self.connection)? {
             return Ok(false);
         }
-        let founds = self.position()? == 0;
-        if founds {
+        // The founder. What it has besides goes to others as a snapshot.
+        if self.position()? == 0 {
             self.set_meta(FLEET, &format!("{:016x}{:016x}", self.random()?, self.random()?))?;
-            self.note_everything(&replication.tables)?;
         }
-        let fleet = self.stream_place()?.fleet;
-        let changes = Changes::collect(&self.connection, &replication.tables, (fleet, founds))?;
+        let changes = Changes::collect(&self.connection, &replication.tables, self.stream_place()?)?;
         tables::forget_changes(&self.connection)?;
-        let position = replication.outbox.append(&changes)?;
-        self.set_position(position).inspect_err(|_| replication.outbox.diverged())?;
+        let sent = replication.outbox.append(&changes)?;
+        self.set_place(&sent).inspect_err(|_| replication.outbox.diverged())?;
         Ok(true)
     }
 
@@ -173,21 +222,9 @@ impl Registry {
         self.replication.iter().for_each(|replication| replication.outbox.diverged());
     }
 
-    fn set_position(&self, position: u64) -> Result<(), RegistryError> {
-        self.set_meta(POSITION, &position.to_string())
-    }
-
-    /// Notes every row as changed, for the first changeset of a fleet.
-    fn note_everything(&self, tables: &[Table]) -> Result<(), RegistryError> {
-        tables::forget_changes(&self.connection)?;
-        let mut rows = 0;
-        for table in tables {
-            rows += self.connection.execute(&table.note_all(), [])? as u64;
-        }
-        if rows > FOUNDING_ROWS_MAX {
-            return Err(RegistryError::FoundingTooLarge { rows, max: FOUNDING_ROWS_MAX });
-        }
-        Ok(())
+    fn set_place(&self, sent: &Sent) -> Result<(), RegistryError> {
+        self.set_meta(POSITION, &sent.position.to_string())?;
+        self.set_meta(MESSAGE, &sent.message)
     }
 }
 
@@ -199,5 +236,7 @@ fn check_version(found: u32) -> Result<(), RegistryError> {
     Err(RegistryError::OtherRelease { found, known: schema::VERSION })
 }
 
+#[cfg(test)]
+mod adopt_tests;
 #[cfg(test)]
 mod tests;

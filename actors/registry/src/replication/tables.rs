@@ -55,6 +55,9 @@ pub(super) const LOCAL_ROWS: &[(&str, &str)] = &[
     ("accepted", "the acceptance of another log beside this registry"),
     ("keys", "the mark of this machine's key files, which the members compare otherwise"),
     ("fleet-position", "what this registry has applied"),
+    ("fleet-message", "the same"),
+    ("fleet-id", "the same; it comes with a snapshot, or is drawn by the founder"),
+    ("fleet-orders", "orders about this gateway's part in the fleet, given while the order log took none"),
 ];
 
 /// The beginning of the rows of `meta` with the ids of this machine's key files.
@@ -137,25 +140,10 @@ impl Table {
             .expect("the column is one of this release's schema")
     }
 
-    /// Returns the statement that notes all rows.
-    pub(super) fn note_all(&self) -> String {
-        let (name, number) = (self.name, self.number);
-        let keys = self.noted("");
-        format!(
-            "INSERT INTO temp.fleet_changes SELECT {number}, {keys} FROM main.{name}{}",
-            self.shared_only(" WHERE ", "")
-        )
-    }
-
     /// Returns the statement that reads all shared rows, in the order of their keys.
     pub(super) fn read_all(&self) -> String {
         let (name, columns, keys) = (self.name, self.columns.join(", "), self.key.join(", "));
         format!("SELECT {columns} FROM main.{name}{} ORDER BY {keys}", self.shared_only(" WHERE ", ""))
-    }
-
-    /// Returns the statement that deletes all shared rows.
-    pub(super) fn delete_all(&self) -> String {
-        format!("DELETE FROM main.{}{}", self.name, self.shared_only(" WHERE ", ""))
     }
 
     /// Returns the noted columns of a row that is called `row`.
@@ -169,8 +157,7 @@ impl Table {
         if self.name != "meta" {
             return String::new();
         }
-        let names = LOCAL_ROWS.iter().map(|(name, _)| format!("'{name}'")).collect::<Vec<_>>().join(", ");
-        format!("{before}{row}name NOT IN ({names}) AND {row}name NOT LIKE '{LOCAL_PREFIX}%'")
+        format!("{before}{row}name NOT IN ({}) AND {row}name NOT LIKE '{LOCAL_PREFIX}%'", local_names())
     }
 
     fn triggers(&self) -> String {
@@ -193,6 +180,15 @@ impl Table {
             note(&old),
         )
     }
+}
+
+fn local_names() -> String {
+    LOCAL_ROWS.iter().map(|(name, _)| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns a condition for the rows of `meta` that are one gateway's alone.
+pub(super) fn local_only() -> String {
+    format!("(name IN ({}) OR name LIKE '{LOCAL_PREFIX}%')", local_names())
 }
 
 fn read_noted(name: &str, number: usize, key: &[String], columns: &[String]) -> String {

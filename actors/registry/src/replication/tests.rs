@@ -14,7 +14,7 @@ use crate::colours::CodeEntry;
 
 /// A stream in memory: positions from 1.
 #[derive(Default)]
-struct Stream {
+pub(super) struct Stream {
     sent: Mutex<Vec<Changes>>,
     leads: AtomicBool,
     is_away: AtomicBool,
@@ -26,13 +26,13 @@ impl Outbox for Stream {
         (!self.leads.load(Ordering::SeqCst)).then_some(NotNow::NoLeader)
     }
 
-    fn append(&self, changes: &Changes) -> Result<u64, NotNow> {
+    fn append(&self, changes: &Changes) -> Result<Sent, NotNow> {
         if self.is_away.load(Ordering::SeqCst) {
             return Err(NotNow::Unconfirmed);
         }
         let mut sent = self.sent.lock().unwrap();
         sent.push(changes.clone());
-        Ok(sent.len() as u64)
+        Ok(sent_at(sent.len() as u64))
     }
 
     fn diverged(&self) {
@@ -40,14 +40,18 @@ impl Outbox for Stream {
     }
 }
 
+fn sent_at(position: u64) -> Sent {
+    Sent { position, message: format!("message {position}") }
+}
+
 impl Stream {
     fn step(&self, position: u64) -> Step {
         let changes = self.sent.lock().unwrap()[position as usize].clone();
-        Step { after: position, upto: position + 1, changes }
+        Step { after: position, upto: sent_at(position + 1), changes }
     }
 }
 
-fn member(directory: &Path, name: &str, leads: bool) -> (Registry, Arc<Stream>) {
+pub(super) fn member(directory: &Path, name: &str, leads: bool) -> (Registry, Arc<Stream>) {
     let keys = directory.join("keys");
     if !keys.exists() {
         Keys::init(&keys).unwrap();
@@ -60,7 +64,7 @@ fn member(directory: &Path, name: &str, leads: bool) -> (Registry, Arc<Stream>) 
     (registry, stream)
 }
 
-fn catch_up(follower: &mut Registry, stream: &Stream) -> Applied {
+pub(super) fn catch_up(follower: &mut Registry, stream: &Stream) -> Applied {
     let mut applied = Applied::default();
     while (follower.position().unwrap() as usize) < stream.sent.lock().unwrap().len() {
         let step = stream.step(follower.position().unwrap());
@@ -69,11 +73,19 @@ fn catch_up(follower: &mut Registry, stream: &Stream) -> Applied {
     applied
 }
 
-fn code(n: u64) -> CodeId {
+/// Puts a copy of the leader's registry in the place of the follower's.
+pub(super) fn join(leader: &Registry, follower: &Registry) -> Result<u64, RegistryError> {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join("copy.db");
+    leader.copy_to(&copy).unwrap();
+    follower.reader().unwrap().adopt(&copy, &leader.stream_place().unwrap())
+}
+
+pub(super) fn code(n: u64) -> CodeId {
     CodeId::issue(1, n).unwrap()
 }
 
-fn entry(colour: Colour, version: u32) -> CodeEntry {
+pub(super) fn entry(colour: Colour, version: u32) -> CodeEntry {
     CodeEntry::new(colour, Basis::Declared, Class::Person, 0, version)
 }
 
@@ -169,9 +181,12 @@ fn a_follower_has_what_the_leader_has_after_each_change() {
     let (mut follower, _) = member(directory.path(), "b.db", false);
     leader.insert_code(code(1), entry(Colour::Green, 1)).unwrap();
     leader.group(Registry::take_office).unwrap().unwrap();
-    let applied = catch_up(&mut follower, &stream);
-    assert!(applied.whole && stream.sent.lock().unwrap()[0].whole);
-    assert_eq!(applied.codes, [(code(1), Some(entry(Colour::Green, 1)))]);
+    assert!(
+        stream.sent.lock().unwrap()[0].begins_a_term(),
+        "the founder's rows do not go through the stream"
+    );
+    join(&leader, &follower).unwrap();
+    assert_eq!(follower.code(code(1)).unwrap(), Some(entry(Colour::Green, 1)));
     let equal = |leader: &Registry, follower: &Registry| {
         assert_eq!(leader.shared_digest().unwrap(), follower.shared_digest().unwrap());
         assert_eq!(leader.position().unwrap(), follower.position().unwrap());
@@ -208,6 +223,9 @@ fn what_is_refused_or_not_confirmed_is_not_committed_and_what_does_not_follow_is
     let (mut leader, stream) = member(directory.path(), "a.db", true);
     let (mut follower, _) = member(directory.path(), "b.db", false);
     leader.group(Registry::take_office).unwrap().unwrap();
+    let refused = follower.group(|registry| registry.apply_step(&stream.step(0), &mut Applied::default()));
+    assert!(matches!(refused.unwrap(), Err(RegistryError::OutOfStep { position: 0 })), "it has not joined");
+    join(&leader, &follower).unwrap();
     let add = |registry: &mut Registry, n: u64| {
         registry.transaction::<_, RegistryError>(|registry| {
             registry.insert_code(code(n), entry(Colour::Green, 1))
@@ -230,8 +248,7 @@ fn what_is_refused_or_not_confirmed_is_not_committed_and_what_does_not_follow_is
             .group(|registry| registry.step("test", |registry| registry.apply_step(step, &mut applied)))
             .unwrap()
     };
-    assert!(matches!(apply(&mut follower, &stream.step(1)), Err(RegistryError::OutOfStep { position: 0 })));
-    apply(&mut follower, &stream.step(0)).unwrap();
+    assert!(matches!(apply(&mut follower, &stream.step(2)), Err(RegistryError::OutOfStep { position: 1 })));
     apply(&mut follower, &stream.step(1)).unwrap();
     assert!(matches!(apply(&mut follower, &stream.step(1)), Err(RegistryError::OutOfStep { position: 2 })));
     let mut other = stream.step(2);
@@ -250,6 +267,7 @@ fn local_rows_stay_and_a_transaction_of_local_rows_alone_is_not_sent() {
     leader.group(Registry::take_office).unwrap().unwrap();
     leader.note_ms(1_000).unwrap();
     follower.note_ms(2_000).unwrap();
+    join(&leader, &follower).unwrap();
     leader.group(|registry| registry.set_meta("vouched", "1 2")).unwrap().unwrap();
     assert_eq!(stream.sent.lock().unwrap().len(), 1);
     leader.group(|registry| registry.set_meta("city", "made up")).unwrap().unwrap();
@@ -258,20 +276,6 @@ fn local_rows_stay_and_a_transaction_of_local_rows_alone_is_not_sent() {
     assert_eq!(follower.noted_ms().unwrap(), Some(2_000));
     assert_eq!(follower.meta("city").unwrap().as_deref(), Some("made up"));
     assert_eq!(leader.shared_digest().unwrap(), follower.shared_digest().unwrap());
-}
-
-#[test]
-fn a_registry_with_people_of_its_own_is_not_replaced() {
-    let directory = tempfile::tempdir().unwrap();
-    let (mut leader, stream) = member(directory.path(), "a.db", true);
-    let (mut other, _) = member(directory.path(), "b.db", false);
-    leader.group(Registry::take_office).unwrap().unwrap();
-    let own =
-        "INSERT INTO operators (name, authority, roles, public_key, revoked) VALUES ('li-na', '', '', '', 0)";
-    other.sql(own).unwrap();
-    let mut applied = Applied::default();
-    let refused = other.group(|registry| registry.apply_step(&stream.step(0), &mut applied)).unwrap();
-    assert!(matches!(refused, Err(RegistryError::NotEmpty)));
 }
 
 #[test]
@@ -292,4 +296,29 @@ fn a_fleets_registry_takes_no_change_while_its_gateway_does_not_run() {
     alone.rest().unwrap();
     assert!(alone.has_joined().unwrap());
     change(&mut alone).unwrap();
+}
+
+#[test]
+fn changes_that_follow_on_another_message_than_was_applied_are_refused_and_take_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut leader, stream) = member(directory.path(), "a.db", true);
+    let (mut follower, _) = member(directory.path(), "b.db", false);
+    leader.group(Registry::take_office).unwrap().unwrap();
+    join(&leader, &follower).unwrap();
+    leader.group(Registry::take_office).unwrap().unwrap();
+    catch_up(&mut follower, &stream);
+    // A leader that never had the stream's last message goes on behind another one.
+    leader.group(Registry::take_office).unwrap().unwrap();
+    let mut step = stream.step(2);
+    assert_eq!(step.changes.previous, follower.stream_place().unwrap().message);
+    step.changes.previous = "another message".to_owned();
+    let before = follower.shared_digest().unwrap();
+    let mut applied = Applied::default();
+    let refused = follower
+        .group(|registry| registry.step("test", |registry| registry.apply_step(&step, &mut applied)))
+        .unwrap();
+    assert!(matches!(refused, Err(RegistryError::OtherStream { position: 2 })), "{refused:?}");
+    assert_eq!((follower.position().unwrap(), follower.shared_digest().unwrap()), (2, before));
+    catch_up(&mut follower, &stream);
+    assert_eq!(follower.position().unwrap(), 3);
 }

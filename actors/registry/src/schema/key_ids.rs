@@ -100,7 +100,7 @@ mod tests {
         }
         drop(opens(directory.path()).unwrap());
 
-        Keys::rotate_token(&at("keys")).unwrap();
+        Keys::rotate_token(&at("keys"), None, 0).unwrap();
         drop(opens(directory.path()).unwrap());
         std::fs::remove_file(at("keys/token-1.key")).unwrap();
         let refused = opens(directory.path()).map(drop).unwrap_err();
@@ -115,7 +115,7 @@ mod tests {
         for starts in 0..200 {
             // Sometimes several rotations between two starts.
             for _ in 0..starts % 4 {
-                Keys::rotate_token(&keys).unwrap();
+                Keys::rotate_token(&keys, None, 0).unwrap();
             }
             drop(opens(directory.path()).unwrap_or_else(|error| panic!("start {starts}: {error}")));
         }
@@ -127,11 +127,11 @@ mod tests {
         let keys = directory.path().join("keys");
         Keys::init(&keys).unwrap();
         for _ in 0..3 {
-            Keys::rotate_token(&keys).unwrap();
+            Keys::rotate_token(&keys, None, 0).unwrap();
         }
         std::fs::rename(keys.join("token-3.key"), keys.join("token-5.key")).unwrap();
         drop(opens(directory.path()).unwrap());
-        let rotated = Keys::rotate_token(&keys).unwrap();
+        let rotated = Keys::rotate_token(&keys, None, 0).unwrap();
         assert_eq!((rotated.made, rotated.kept, rotated.dropped), (6, 5, vec![4]));
         drop(opens(directory.path()).unwrap());
     }

@@ -21,18 +21,22 @@ const FIXED: [&str; 13] = [
 ];
 
 /// Statements that may scan, by a part of their text, with the reason.
-const MAY_SCAN: [(&str, &str); 20] = [
+const MAY_SCAN: [(&str, &str); 21] = [
     ("FROM appeals WHERE answered_s IS NULL", "open ones only, by their index"),
     ("SELECT code, good_from_s FROM papers", "once, at start"),
-    ("FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0", "once, at start"),
+    ("FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0", "once, at start, and after a join"),
     ("SELECT mark, good_from_s FROM sign_outs", "once, at start"),
+    ("SELECT EXISTS (SELECT 1 FROM people)", "the first row of each, before a gateway joins a fleet"),
     ("SELECT id, id, sealed FROM appeals", "at the first start after an earlier release"),
     ("SELECT id, id, answer FROM appeals", "at the first start after an earlier release"),
     ("SELECT id, code, evidence FROM causes", "at the first start after an earlier release"),
     ("SELECT phone_hash, sealed FROM stays", "at the first start after an earlier release"),
     ("SELECT count(*) FROM codes", "when a city is made up"),
-    ("FROM codes ORDER BY id", "when a city is made up"),
-    ("SELECT count(*) FROM people", "asked by tests"),
+    (
+        "FROM codes ORDER BY id",
+        "when a city is made up, and when another registry took the place of this one",
+    ),
+    ("SELECT count(*) FROM people", "asked by tests, and after a gateway has joined a fleet"),
     ("FROM decisions ORDER BY id", "`audit verify`, beside the writer"),
     ("SELECT count(*) FROM nodes", "`audit verify`, beside the writer"),
     ("FROM attempts GROUP BY carrier", "`consents verify`, beside the writer"),

@@ -47,7 +47,7 @@ fn a_withdrawn_paper_is_good_no_more_and_one_made_afterwards_is() {
         assert_eq!(bench.judged(lost, &codes, now()), (Advice::NotAPassCode, Reason::Expired));
         assert_eq!(bench.judged(new, &codes, now()), good, "within {TOKEN_SKEW_S} s");
     }
-    let phone = tokens.get(bench.keys.current_token()).unwrap();
+    let phone = tokens.get(bench.keys.current_token(0)).unwrap();
     let token = protocol::token::Token { code, issued_at_s: now() as u32, class: Class::Person };
     let codes = bench.codes.clone();
     assert_eq!(

@@ -91,13 +91,21 @@ fn registrar(dashboard: Dashboard) -> Dashboard {
             lines("Position in the fleet", Unit::Count, "fleet-lag")
                 .about("Position in the fleet's stream up to which a gateway has everything.")
                 .show("{{instance}}", gauge(of(metric::FLEET_POSITION)).max_by("instance")),
+            lines("Second copy behind", Unit::Seconds, "fleet-copy")
+                .about("Time since a batch was first seen that the second copy of a punch log still lacks.")
+                .show("{{instance}}", gauge(of(metric::FLEET_COPY_AGE_SECONDS)).max_by("instance")),
+            lines("Batches without a copy", Unit::Count, "fleet-copy")
+                .about("Durable batches of a punch log that its second copy does not have.")
+                .show("{{instance}}", gauge(of(metric::FLEET_COPY_LAG)).max_by("instance")),
+            lines("Age of the newest snapshot", Unit::Seconds, "fleet-adrift")
+                .about("Age of the snapshot by which gateways join the fleet, as its leader knows it. It is a day at most.")
+                .show("age", gauge(of(metric::FLEET_SNAPSHOT_AGE)).max()),
             stat("Leads the fleet", Unit::Count, "fleet-adrift")
                 .about("Gateways that lead. In a fleet it is one.")
                 .show("leaders", gauge(of(metric::FLEET_LEADS)).sum()),
-            stat("Adrift", Unit::Count, "fleet-adrift")
-                .about("Gateways of a fleet that neither lead nor follow.")
-                .ill_from(1.0)
-                .show("adrift", gauge(of(metric::FLEET_ADRIFT)).sum()),
+            lines("Age of the colours", Unit::Seconds, "fleet-adrift")
+                .about("Time since a gateway last knew that it had every change of its fleet's leader. The leader has 0, the others 1 or 2.")
+                .show("{{instance}}", gauge(of(metric::FLEET_COLOURS_AGE_SECONDS)).max_by("instance")),
             lines("Time of a group", Unit::Seconds, "registrar-failing")
                 .about("From a group's first step until it is durable.")
                 .show("p50", quantile(0.5, &of(metric::REGISTRAR_COMMIT_SECONDS)))

@@ -22,6 +22,16 @@ fn proof(dashboard: Dashboard) -> Dashboard {
                 )
                 .ill_from(1.0)
                 .show("lost", reached(of(metric::LOST)).sum()),
+            stat("Unconfirmed", Unit::Count, "punches-unconfirmed")
+                .about(
+                    "Punches that a device holds an acknowledgement for and that only a gateway \
+                     of the fleet that is away can have.",
+                )
+                .ill_from(1.0)
+                .show("unconfirmed", gauge(of(metric::UNCONFIRMED)).sum()),
+            lines("Held elsewhere", Unit::PerSecond, "punches-unconfirmed")
+                .about("Punches that devices which came from another gateway were acknowledged there.")
+                .show("{{instance}}", rate(of(metric::HELD_ELSEWHERE)).sum_by("instance")),
             stat("Failed", Unit::Flag, "ledger-poisoned")
                 .about("Yes if a write or sync has failed; that process ends.")
                 .ill_from(1.0)

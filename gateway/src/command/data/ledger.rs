@@ -4,13 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use keys::Keys;
+use ledger::VerifyReport;
 
+use crate::across::Away;
+use crate::across::punches::Share;
 use crate::command::desk::Desk;
 use crate::command::moment::moment;
 use crate::config::Settings;
 use crate::config::named::At;
 use crate::host::vouching;
-use crate::operator::orders::{ExportLedger, Progress, PunchFormat};
+use crate::operator::orders::{ExportLedger, Progress, PunchFormat, exit_code};
+use crate::operator::{self, Act, Done};
 use crate::out::{self, note, say};
 
 /// Of an export that stops before its end.
@@ -24,6 +28,9 @@ pub(crate) enum Command {
     Verify {
         #[command(flatten)]
         at: At,
+        /// The logs of all gateways of the fleet, each by its own gateway. Exit code 1 if one is away or its log is damaged, which is named.
+        #[arg(long)]
+        fleet: bool,
         /// For programs.
         #[arg(long)]
         json: bool,
@@ -44,23 +51,21 @@ pub(crate) enum Command {
         /// Only punches that it received until then.
         #[arg(long, value_parser = moment)]
         to: Option<u64>,
+        /// The punches of all gateways of the fleet: each once, with the gateway whose log holds it. Exit code 1 if a gateway is away, which
+        /// is named.
+        #[arg(long)]
+        fleet: bool,
     },
 }
 
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Verify { at, json } => verify(&at, json),
-            Self::Export { case, desk, format, from, to } => {
-                let format = match (format, desk.json) {
-                    (Some(PunchFormat::Csv), true) => {
-                        bail!("--json and --format csv are two formats; leave one out")
-                    }
-                    (Some(format), _) => format,
-                    (None, true) => PunchFormat::Jsonl,
-                    (None, false) => PunchFormat::Csv,
-                };
-                export(ExportLedger { case, format, from_ms: from, to_ms: to }, &desk)
+            Self::Verify { at, fleet: true, json } => verify_fleet(&at, json),
+            Self::Verify { at, fleet: false, json } => verify(&at, json),
+            Self::Export { case, desk, format, from, to, fleet } => {
+                let format = PunchFormat::chosen(format, desk.json)?;
+                export(ExportLedger { case, format, from_ms: from, to_ms: to, fleet }, &desk)
             }
         }
     }
@@ -94,6 +99,25 @@ fn verify(at: &At, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn verify_fleet(at: &At, json: bool) -> anyhow::Result<ExitCode> {
+    let Done::Logs(logs) = operator::call(&at.find()?, &Act::VerifyLogs, &mut |_| true)? else {
+        bail!("that is no answer about logs")
+    };
+    let is_whole = logs.not_verified.is_empty();
+    if json {
+        say!("{}", serde_json::to_string(&logs)?);
+        return Ok(ExitCode::from(u8::from(!is_whole)));
+    }
+    for (gateway, report) in &logs.sound {
+        let VerifyReport { batches, last_lsn, punches, lost, .. } = report;
+        say!("{gateway}: sound, {batches} batches up to LSN {last_lsn}, {punches} punches, {lost} lost");
+    }
+    for Away { gateway, why } in &logs.not_verified {
+        say!("{gateway}: NOT VERIFIED: {why}");
+    }
+    Ok(ExitCode::from(u8::from(!is_whole)))
+}
+
 fn export(order: ExportLedger, desk: &Desk) -> anyhow::Result<ExitCode> {
     let (mut read, mut begun) = (true, false);
     let mut tell = |done: &Progress| {
@@ -110,5 +134,12 @@ fn export(order: ExportLedger, desk: &Desk) -> anyhow::Result<ExitCode> {
     let whole = if begun { exported.context(CUT) } else { exported };
     let Some(exported) = whole? else { return Ok(ExitCode::SUCCESS) };
     note!("{} punches", exported.punches);
-    Ok(ExitCode::SUCCESS)
+    let shares = exported.fleet.as_ref();
+    for Share { gateway, punches, repeated } in shares.iter().flat_map(|shares| &shares.gateways) {
+        note!("  {gateway}: {punches}, and {repeated} that are in another log, too");
+    }
+    for away in shares.iter().flat_map(|shares| &shares.away) {
+        note!("{}", away.line("Punches"));
+    }
+    Ok(exit_code::<ExportLedger>(&exported))
 }

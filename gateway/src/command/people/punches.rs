@@ -9,6 +9,7 @@ use crate::operator::orders::Passages;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Lists who passed a place in a stretch of time of a day at most: codes, times, direction, colour, and the first character of names.
+    /// In a fleet, at all gateways, each passage once. Exit code 1 if a gateway is away, which is named.
     Who {
         /// The place's number.
         #[arg(long)]

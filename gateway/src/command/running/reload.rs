@@ -10,6 +10,9 @@ use crate::operator::{self, orders};
 
 #[derive(clap::Args)]
 pub(crate) struct Reload {
+    /// The other gateways of the fleet, too, each its own files. Exit code 1 if one is away or refuses its files, which is named.
+    #[arg(long)]
+    fleet: bool,
     #[command(flatten)]
     desk: Desk,
 }
@@ -23,6 +26,6 @@ impl Reload {
         if !operator::runs(&named) {
             bail!("no gateway runs on {}: it reads its files when it starts", named.display());
         }
-        self.desk.give(orders::Reload { file: named.config })
+        self.desk.give(orders::Reload { file: named.config, fleet: self.fleet })
     }
 }

@@ -7,9 +7,11 @@ mod appeals;
 mod causes;
 mod codes;
 mod devices;
+pub(crate) mod forward;
 mod gateway;
 mod holders;
 pub(crate) mod limits;
+mod members;
 mod operators;
 mod order;
 mod passages;
@@ -32,12 +34,13 @@ pub(crate) use devices::{
 pub(crate) use gateway::activate_policy::show_diff as show_policy_diff;
 pub(crate) use order::{Answer, Order, exit_code, print, print_answer, show_json};
 pub(crate) use passages::export::PunchFormat;
+pub(crate) use passages::recover::ToRecover;
 pub(crate) use passages::tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
-pub(crate) use pipeline::perform;
+pub(crate) use pipeline::end_here;
 pub(crate) use places::{AddPlace, DecideUnit, ListPlaces, ListUnits, PlaceLine, Places, RegionLine};
 pub(crate) use shifts::{InviteStaff, ListShifts, RevokeShift, Shifts};
 
-use order::{Each, Given, Ordered};
+use order::{At, Each, Given, Ordered};
 
 /// Makes [`AnyOrder`] of the list of orders, and of the groups, whose orders stand under one name in the text.
 macro_rules! orders {
@@ -98,12 +101,17 @@ orders! {
         appeals::answer::AnswerAppeal,
         passages::at_place::Passages,
         passages::export::ExportLedger,
+        passages::recover::RecoverPunches,
         passages::tap::Tap,
         gateway::activate_policy::ActivatePolicy,
         gateway::reload::Reload,
         gateway::backup::Backup,
         gateway::accept_stores::AcceptStores,
         gateway::believe_clock::BelieveClock,
+        gateway::join_fleet::JoinFleet,
+        gateway::refill_fleet::RefillFleet,
+        members::promote::PromoteGateway,
+        members::remove::RemoveGateway,
     }
     groups {
         Places,

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{AnyOrder, Tell};
+use super::{AnyOrder, Tell, forward};
 use crate::operator::OperatorContext;
 use crate::out::say;
 
@@ -44,6 +44,17 @@ pub(crate) trait Order: Into<AnyOrder> {
     /// Carries it out; it is on record by then. `tell` takes progress, and returns false once the client no longer listens.
     fn perform(self, given: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<Self::Reply>;
 
+    /// Returns the gateway of a fleet that carries it out.
+    fn at(&self) -> At {
+        At::Leader
+    }
+
+    /// True for an act on what is one gateway's alone: a member of a fleet takes it while it does not run or lead, when the order log, which is
+    /// the fleet's, takes nothing. The act itself puts on record who ordered it.
+    fn is_local() -> bool {
+        false
+    }
+
     /// Prints the reply for people; as JSON unless the order says otherwise.
     fn show(reply: &Self::Reply) -> anyhow::Result<()> {
         show_json::<Self>(reply)
@@ -53,6 +64,17 @@ pub(crate) trait Order: Into<AnyOrder> {
     fn is_whole(_reply: &Self::Reply) -> bool {
         true
     }
+}
+
+/// The gateway of a fleet that carries an order out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// The one that leads, wherever the order is given.
+    Leader,
+    /// The one where it is given; the one that leads puts it on record.
+    Here,
+    /// The one where it is given, which has to lead: the order is on its files or its registry.
+    HereIfItLeads,
 }
 
 /// The circumstances of an accepted order.
@@ -86,6 +108,9 @@ impl Given<'_> {
 
     /// Puts a look-up on record, for each person concerned. Returns when it is durable: data may be shown afterwards.
     pub(super) fn record(&self, lookup: Lookup, case: &str, subjects: Subjects) -> anyhow::Result<()> {
+        if let (Some(leader), Subjects::Everybody) = (self.context.leader_elsewhere(), &subjects) {
+            return forward::look(&leader, self.by, (lookup, case));
+        }
         self.change(Looked { lookup, case: case.to_owned(), subjects })
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use actors::registrar::{Registrar, RegistrarError, RegistryChange};
 use anyhow::Context;
 use keys::Keys;
-use registry::operator::{self, AcceptedOrder, Requirement, Signature};
+use registry::operator::{self, AcceptedOrder, Requirement, Signature, Signers};
 use registry::{OrderEnd, OrderEntry};
 use runtime::clock;
 
-use super::order::{Answer, Each, Given, Order};
-use super::{AddOperator, AnyOrder, ImportHolders, Progress, Tell};
+use super::order::{Answer, At, Each, Given, Order};
+use super::{AddOperator, AnyOrder, ImportHolders, Progress, Tell, forward};
+use crate::across::{Request, wait};
 use crate::operator::{OperatorContext, alarms};
 
 /// Carries out an order, if enough operators signed it that may. `tell` takes progress: how far an import is, what a tap shows.
@@ -50,13 +51,26 @@ impl Each for Performing<'_, '_> {
     fn order<O: Order>(self, act: O) -> Self::Out {
         let Self { order, signatures, context, tell } = self;
         let operators = act.operators(context)?;
-        let AcceptedOrder { by, entry } = context.write(AcceptOrder {
-            order: order.clone(),
-            signatures: signatures.to_vec(),
-            requirement: Requirement { act: act.name(), role: O::ROLE, operators },
-            now_s: act.fresh_at_s(),
-            keys: Arc::clone(&context.keys),
-        })?;
+        if O::is_local() && context.follows()? {
+            let requirement = Requirement { act: act.name(), role: O::ROLE, operators };
+            let now_s = act.fresh_at_s();
+            let by = context
+                .read(|registry| Ok(operator::signers(registry, order, signatures, requirement, now_s)?))?;
+            tracing::info!(
+                operators = by.operators,
+                act = act.name(),
+                "order at a fleet's gateway that does not lead"
+            );
+            context.write(NoteOwnOrder { by: by.clone(), order: order.clone(), now_s: clock::now_s() })?;
+            return Answer::of::<O>(&act.perform(Given { context, by: &by, operators }, tell)?);
+        }
+        let requirement = Requirement { act: act.name(), role: O::ROLE, operators };
+        let AcceptedOrder { by, entry } = match context.leader_elsewhere() {
+            Some(leader) if act.at() == At::Here => forward::accept(&leader, order, signatures)?,
+            Some(_) | None => {
+                Accepting { order, signatures, requirement }.accept(context, act.fresh_at_s())?
+            }
+        };
         tracing::info!(
             operators = by.operators,
             act = act.name(),
@@ -74,12 +88,58 @@ impl Each for Performing<'_, '_> {
     }
 }
 
+/// An order that has to be checked and put on record here.
+pub(super) struct Accepting<'a> {
+    pub(super) order: &'a operator::Order,
+    pub(super) signatures: &'a [Signature],
+    pub(super) requirement: Requirement<'static>,
+}
+
+impl Accepting<'_> {
+    /// Puts it on record. `now_s` is the time at which it has to be fresh.
+    pub(super) fn accept(self, context: &OperatorContext, now_s: u64) -> anyhow::Result<AcceptedOrder> {
+        let (order, signatures) = (self.order.clone(), self.signatures.to_vec());
+        let (requirement, keys) = (self.requirement, Arc::clone(&context.keys));
+        context.write(AcceptOrder { order, signatures, requirement, now_s, keys })
+    }
+}
+
 /// Puts on record how it ended. The act has happened by then: a failure to record it is logged as an error.
 fn end(context: &OperatorContext, entry: OrderEntry, done: bool) {
-    let (number, end) = (entry.number, if done { OrderEnd::Done } else { OrderEnd::Refused });
-    let (now_s, keys) = (clock::now_s(), Arc::clone(&context.keys));
-    if let Err(error) = context.write(EndOrder { entry, end, now_s, keys }) {
+    let number = entry.number;
+    let ended = match context.leader_elsewhere() {
+        Some(leader) => wait(leader.ask(&Request::End { entry, done })).flatten(),
+        None => end_here(context, entry, done),
+    };
+    if let Err(error) = ended {
         tracing::error!(error = format!("{error:#}"), entry = number, "an order's end is not on record");
+    }
+}
+
+/// Puts on record in this gateway's registry how an order ended.
+pub(crate) fn end_here(context: &OperatorContext, entry: OrderEntry, done: bool) -> anyhow::Result<()> {
+    let end = if done { OrderEnd::Done } else { OrderEnd::Refused };
+    let (now_s, keys) = (clock::now_s(), Arc::clone(&context.keys));
+    context.write(EndOrder { entry, end, now_s, keys }).map(drop)
+}
+
+/// An order that concerns this gateway alone, to be put on record in the rows of the registry that are its own.
+struct NoteOwnOrder {
+    by: Signers,
+    order: operator::Order,
+    now_s: u64,
+}
+
+impl RegistryChange for NoteOwnOrder {
+    type Reply = ();
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<()> {
+        Ok(registrar.registry().note_own_order(&self.by, &self.order, self.now_s)?)
+    }
+
+    fn is_local() -> bool {
+        true
     }
 }
 

@@ -134,7 +134,7 @@ fn live(visitor: &Visitor, one: &Mine) -> Markup {
 fn token(visitor: &Visitor, one: &Mine, class: Class) -> Option<String> {
     let (keys, code) = (&visitor.portal.keys, one.holder.code);
     let token = Token { code, issued_at_s: u32::try_from(visitor.now_s).ok()?, class };
-    Some(to_text(&keys.token_keys().get(keys.current_token())?.seal(token)))
+    Some(to_text(&keys.token_keys().get(keys.current_token(visitor.now_s))?.seal(token)))
 }
 
 /// Shows the ways to a code. It says nothing about codes of the number that it does not open.

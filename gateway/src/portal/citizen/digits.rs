@@ -21,7 +21,7 @@ async fn show(CodeForm { who, one, fields: NoFields {} }: CodeForm<NoFields>) ->
         let issued_at_s = u32::try_from(who.now_s).ok()?;
         let token = Token { code: one.holder.code, issued_at_s, class: entry.class() };
         let keys = portal.keys.token_keys();
-        let sealed = to_text(&keys.get(portal.keys.current_token())?.seal(token));
+        let sealed = to_text(&keys.get(portal.keys.current_token(who.now_s))?.seal(token));
         portal.staff.digits.give(one.holder.code, sealed, who.now_s)
     });
     let Some(digits) = digits else {

@@ -1,5 +1,5 @@
 //! The guards before every page: headers that keep other sites and scripts out, forms that only our own pages can send, and a limit
-//! on what is read. No page is reached around it.
+//! on what is read; at a gateway that follows another one, the way to that one. No page is reached around it.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -74,7 +74,10 @@ pub(crate) async fn guard(
         if *request.method() == Method::HEAD {
             request.head_mut().method = Method::GET;
         }
-        next.call(request).await?.map_into_left_body()
+        match at_the_leader(&request) {
+            Some(there) => request.into_response(moved(&there)).map_into_right_body(),
+            None => next.call(request).await?.map_into_left_body(),
+        }
     } else {
         let refused = HttpResponse::build(StatusCode::FORBIDDEN)
             .body("this form was not sent from our own page; open the page again\n");
@@ -89,6 +92,21 @@ pub(crate) async fn guard(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
+}
+
+/// Returns the address of the same page at the gateway that leads, if that is another one and the page is not a form: what was typed into
+/// a form is not sent on, its answer keeps it and shows the way. Files are the same everywhere.
+fn at_the_leader(request: &ServiceRequest) -> Option<String> {
+    let path = request.uri().path_and_query()?.as_str();
+    if *request.method() != Method::GET || !path.starts_with('/') || path.starts_with("/s/") {
+        return None;
+    }
+    let portal = request.app_data::<web::Data<Portal>>().expect("every page has the portal");
+    Some(portal.leading.origin_elsewhere()? + path)
+}
+
+fn moved(there: &str) -> HttpResponse {
+    HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, there)).finish()
 }
 
 /// Counts the request for its address.

@@ -139,6 +139,16 @@ pub(crate) fn notice(key: &str) -> Markup {
     html! { div.notice role="status" { (both(key)) } }
 }
 
+/// Draws the notice that pages are at another address, with a link to the page there. It opens beside this one, whose fields are kept.
+pub(crate) fn is_elsewhere(origin: &str, page: &str) -> Markup {
+    html! {
+        div.notice role="status" {
+            (both("leads-elsewhere"))
+            p { a href={ (origin) (page) } target="_blank" rel="noreferrer noopener" { (origin) } }
+        }
+    }
+}
+
 /// Draws what is wrong with a form, above it and in the focus: a link to each field, by its id. What belongs to no field has none.
 pub(crate) fn wrongs(all: &[(&str, Markup)]) -> Markup {
     html! {

@@ -19,12 +19,16 @@ use super::extract::early;
 use super::guard;
 use super::layout::{self, Frame};
 use super::paths::Page;
+use crate::leading::Lead;
 use crate::portal::Portal;
 
 /// The session: sent by this origin only, over TLS or on this machine, and hidden from scripts.
 const COOKIE: &str = "__Host-session";
 /// The phones that this browser has proven; it opens nothing.
 const KNOWN_COOKIE: &str = "__Host-known";
+
+/// The time after which a visitor tries again when no gateway leads: another one leads within about as much, in seconds.
+const LEADS_AGAIN_S: u32 = 5;
 
 /// Paths that forms are sent to and no page can be asked for, each with a page where such a form stands.
 const FORMS: [(&str, &str); 8] = [
@@ -178,9 +182,25 @@ impl Visitor {
         let is_error =
             (status.is_client_error() || status.is_server_error()) && status != StatusCode::NOT_FOUND;
         let frame = Frame { wrong: frame.wrong || is_error, ..frame };
+        let not_here = self.not_here(status).inspect(|_| {
+            answer.insert_header((header::RETRY_AFTER, LEADS_AGAIN_S));
+        });
+        let body = maud::html! { @if let Some(not_here) = not_here { (not_here) } (body) };
         answer
             .content_type("text/html; charset=utf-8")
-            .body(layout::page(frame, &self.here, title, body).into_string())
+            .body(layout::page(frame, &self.here, title, &body).into_string())
+    }
+
+    /// Returns the notice of a page that nothing can be recorded, because this gateway does not lead its fleet, with the way to the one that does.
+    fn not_here(&self, status: StatusCode) -> Option<Markup> {
+        let leading = &self.portal.leading;
+        if status != StatusCode::SERVICE_UNAVAILABLE || leading.now() == Lead::Here {
+            return None;
+        }
+        Some(match leading.origin_elsewhere() {
+            Some(origin) => layout::is_elsewhere(&origin, &self.here),
+            None => layout::notice("leads-nobody"),
+        })
     }
 
     /// Answers with a page that says why there is no other.

@@ -47,7 +47,7 @@ pub(crate) enum AskSource {
 pub(crate) enum NotRecorded {
     /// Nothing of it is in the log or ever will be: it may be made again.
     Busy,
-    /// A write or a sync of the log failed while it was under way: the next process may find it there, or not.
+    /// A write or a sync of the log failed while it was under way, or its second copy lacks it: it may be found there later, or not.
     Unsure,
 }
 
@@ -207,7 +207,7 @@ impl Writer {
 
     /// Resolves when all of it is durable, or is not; its numbers are not used again then.
     async fn record(&mut self, batch: &[Ask]) -> Result<Vec<(u64, Verdict)>, NotRecorded> {
-        let (end, mut wait) = (clock::now() + TRY_FOR, FIRST_WAIT);
+        let (end, mut wait, mut refused) = (clock::now() + TRY_FOR, FIRST_WAIT, NotRecorded::Busy);
         loop {
             if let Some(numbering) = self.numbering().await {
                 match self.region.punch(self.run_of(numbering, batch)).await {
@@ -224,13 +224,15 @@ impl Writer {
                     }
                     // The process ends: a batch whose sync failed may be in what the next one finds.
                     RegionOutcome::Ledger(AppendOutcome::Down) => return Err(NotRecorded::Unsure),
+                    // It is in this log, and lost with this machine.
+                    RegionOutcome::Ledger(AppendOutcome::NotCopied) => refused = NotRecorded::Unsure,
                     RegionOutcome::Ledger(AppendOutcome::Busy) | RegionOutcome::Busy(_) => {}
                 }
             }
             if clock::now() + wait > end {
                 // Should a part of it be found in the log after all, other people's punches are not taken for it.
                 self.numbering = self.numbering.map(|numbering| Numbering::after(numbering.epoch));
-                return Err(NotRecorded::Busy);
+                return Err(refused);
             }
             tokio::time::sleep(wait).await;
             wait *= 2;

@@ -76,7 +76,7 @@ impl Rules {
                 self.owed(request);
             }
             Answer::Drain(_) => {}
-            Answer::Welcome(_) | Answer::Pong(_) | Answer::TrajectoryAnswer(_) => {
+            Answer::Welcome(_) | Answer::Pong(_) | Answer::TrajectoryAnswer(_) | Answer::Gateways(_) => {
                 panic!("nobody asked for {answer:?}")
             }
         }

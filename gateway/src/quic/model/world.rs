@@ -281,7 +281,9 @@ impl<'a> World<'a> {
                     self.device.refused(id, &error);
                 }
                 Answer::Drain(_) => self.device.drain(),
-                Answer::Welcome(_) | Answer::Pong(_) | Answer::TrajectoryAnswer(_) => unreachable!("rules"),
+                Answer::Welcome(_) | Answer::Pong(_) | Answer::TrajectoryAnswer(_) | Answer::Gateways(_) => {
+                    unreachable!("rules")
+                }
             }
             self.note_set_aside();
         }

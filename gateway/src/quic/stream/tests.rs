@@ -78,7 +78,8 @@ impl Gate {
                 | Answer::Error(_)
                 | Answer::Drain(_)
                 | Answer::Pong(_)
-                | Answer::TrajectoryAnswer(_)) => panic!("{other:?}"),
+                | Answer::TrajectoryAnswer(_)
+                | Answer::Gateways(_)) => panic!("{other:?}"),
             });
         }
         heard

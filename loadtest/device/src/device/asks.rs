@@ -4,13 +4,49 @@ use std::time::Duration;
 
 use protocol::codec::Bounded;
 use protocol::message::{Answer, Ping, Pong, Request, Verify};
-use protocol::{RegionId, Scanned, Verdict};
+use protocol::{RegionId, RequestId, Scanned, Verdict};
 
 use super::error::out_of_place;
-use super::{Device, DeviceError};
+use super::{Device, DeviceError, Link};
 use crate::clock;
 
 impl Device {
+    /// Sends a request other than punches and waits for its answer; repeats it on a new connection if one is lost.
+    pub async fn ask(&mut self, request: &Request) -> Result<Answer, DeviceError> {
+        loop {
+            self.connect().await?;
+            let Some(id) = self.start(request)? else { continue };
+            while let Link::Up(up) = &mut self.link {
+                if let Some(at) = up.replies.iter().position(|(reply, _)| *reply == id) {
+                    return Ok(up.replies.swap_remove(at).1);
+                }
+                if !up.asked.contains(&id) {
+                    break;
+                }
+                self.step().await?;
+            }
+        }
+    }
+
+    /// Sends a request other than punches without waiting; its answer comes through [`Self::take_replies`], or never, if
+    /// the connection is lost. `None` if there is no connection.
+    pub fn start(&mut self, request: &Request) -> Result<Option<RequestId>, DeviceError> {
+        let Link::Up(up) = &mut self.link else { return Ok(None) };
+        let id = self.state.next_request();
+        up.wire.push(id, request)?;
+        up.asked.push(id);
+        up.said = clock::now();
+        Ok(Some(id))
+    }
+
+    /// Takes the answers to [`Self::start`] since the last call.
+    pub fn take_replies(&mut self) -> Vec<(RequestId, Answer)> {
+        match &mut self.link {
+            Link::Up(up) => std::mem::take(&mut up.replies),
+            Link::Down { .. } | Link::Dialling(_) => Vec::new(),
+        }
+    }
+
     /// Verifies scans, which records nothing; repeats after `Busy` and lost connections.
     pub async fn verify(
         &mut self,

@@ -1,6 +1,5 @@
 //! Connecting, and the `Hello` on a new connection.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use protocol::message::{Answer, Hello, Request, Welcome};
 use protocol::{Epoch, RequestId};
 
 use super::error::{DeviceError, epoch_behind, refused};
+use super::route::Target;
 use super::{Device, Link};
 use crate::clock;
 use crate::state::StateError;
@@ -16,7 +16,9 @@ use crate::wire::{Wire, WireError};
 
 /// Deadline for connecting and `Welcome`. It is shorter than the gateway's own deadlines: packets to a gateway
 /// that is not there are repeated at longer and longer intervals, so a new attempt finds one that has come back sooner.
-const DIAL_MAX: Duration = Duration::from_secs(5);
+pub(super) const DIAL_MAX: Duration = Duration::from_secs(5);
+/// The same if there is another gateway to try.
+pub(super) const DIAL_MOVE: Duration = Duration::from_secs(3);
 
 const _: () = assert!(DIAL_MAX.as_millis() as u64 <= HANDSHAKE_MS_MAX);
 
@@ -46,8 +48,8 @@ impl From<DeviceError> for DialError {
 pub(super) struct Call {
     pub(super) endpoint: quinn::Endpoint,
     pub(super) config: quinn::ClientConfig,
-    pub(super) address: SocketAddr,
-    pub(super) server_name: String,
+    pub(super) target: Target,
+    pub(super) within: Duration,
     pub(super) hello: Hello,
     pub(super) request: RequestId,
 }
@@ -56,7 +58,7 @@ impl Call {
     pub(super) async fn dial(self) -> Result<(Wire, Welcome), DialError> {
         let epoch = self.hello.epoch;
         let late = |_| Err(WireError::Lost("no welcome in time".to_owned()).into());
-        let dialled = tokio::time::timeout(DIAL_MAX, self.hello()).await.unwrap_or_else(late);
+        let dialled = tokio::time::timeout(self.within, self.hello()).await.unwrap_or_else(late);
         dialled.map_err(|error| match error {
             DialError::Device(error) => DialError::Device(epoch_behind(error, epoch)),
             DialError::Again(..) => error,
@@ -64,7 +66,9 @@ impl Call {
     }
 
     async fn hello(self) -> Result<(Wire, Welcome), DialError> {
-        let mut wire = Wire::connect(&self.endpoint, self.config, self.address, &self.server_name).await?;
+        let resolved = self.target.resolve(self.endpoint.local_addr().ok()).await;
+        let address = resolved.map_err(|error| WireError::Lost(error.to_string()))?;
+        let mut wire = Wire::connect(&self.endpoint, self.config, address, self.target.server_name()).await?;
         let (_, answer) = wire.ask(self.request, &Request::Hello(self.hello)).await?;
         welcomed(answer).map(|welcome| (wire, welcome))
     }
@@ -113,8 +117,10 @@ fn welcomed(answer: Answer) -> Result<Welcome, DialError> {
         Answer::Busy(busy) => again(busy.retry_after_ms, "the gateway is busy"),
         Answer::Drain(drain) => again(drain.reconnect_after_ms, "the gateway shuts down"),
         Answer::Error(error) => Err(refused(error).into()),
-        Answer::Verdicts(_) | Answer::Gap(_) | Answer::Pong(_) | Answer::TrajectoryAnswer(_) => {
-            Err(DialError::Device(DeviceError::OutOfPlace(answer.type_number())))
-        }
+        Answer::Verdicts(_)
+        | Answer::Gap(_)
+        | Answer::Pong(_)
+        | Answer::TrajectoryAnswer(_)
+        | Answer::Gateways(_) => Err(DialError::Device(DeviceError::OutOfPlace(answer.type_number()))),
     }
 }

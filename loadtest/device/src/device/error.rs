@@ -71,7 +71,8 @@ pub(super) fn out_of_place(answer: Answer) -> DeviceError {
         | Answer::Gap(_)
         | Answer::Drain(_)
         | Answer::Pong(_)
-        | Answer::TrajectoryAnswer(_) => DeviceError::OutOfPlace(answer.type_number()),
+        | Answer::TrajectoryAnswer(_)
+        | Answer::Gateways(_) => DeviceError::OutOfPlace(answer.type_number()),
     }
 }
 

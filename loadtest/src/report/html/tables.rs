@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::figures::{LETTERS_MAX, letter};
 use super::words::{self, count, number, time};
-use crate::outcome::{KindReport, ProofReport, Quantiles, Report};
+use crate::outcome::{FleetReport, KindReport, ProofReport, Quantiles, Report};
 use crate::scenario::Kind;
 
 /// The limit of rows of a list; the JSON report has all.
@@ -75,6 +75,23 @@ pub(super) fn proof(proof: &ProofReport) -> Markup {
         }
         @if !proof.leaked.is_empty() { (list("Personal data was found in", &proof.leaked)) }
         @if !proof.stopped.is_empty() { (list("Devices that stopped early", &proof.stopped)) }
+    }
+}
+
+/// Draws the tables of a fleet: what its gateways did, and the times that are promised.
+pub(super) fn fleet(fleet: &FleetReport) -> Markup {
+    html! {
+        (facts("The gateways together", words::fleet(fleet)))
+        table {
+            caption { "Times that are promised" }
+            thead { tr { th scope="col" { "Promise" } th.n scope="col" { "Measured" } th.n scope="col" { "Promised" } th scope="col" { "Kept" } } }
+            tbody { @for promise in fleet.promises.iter().take(ROWS_MAX) {
+                tr.bad[!promise.holds] {
+                    th scope="row" { (cut(&promise.what)) } td.n { (time(promise.measured_s)) } td.n { (time(promise.limit_s)) }
+                    td { (mark(promise.holds)) }
+                }
+            } }
+        }
     }
 }
 

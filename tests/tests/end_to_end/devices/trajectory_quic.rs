@@ -1,19 +1,16 @@
 //! A consent's receipt, from the citizen's screen over a device's own stream to an answer: good once, in its time, and its use
 //! changes no colour.
 
-use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt, Registrar};
+use actors::registrar::{RECEIPT_S_MAX, Receipt};
 use device::{DeviceError, Fleet};
-use keys::Keys;
 use loadtest::quick::queries;
-use policy::Policy;
 use protocol::receipt;
 use protocol::trajectory::TrajectoryAnswer;
 use protocol::{ErrorCode, RegionId};
-use registry::colours::Codes;
-use registry::{Beneficiary, ConsentTerms, Detail, Flow, Phone, Registry};
+use registry::Detail;
 use runtime::clock;
 use simulator::{Expected, demo_people};
-use tests::people::prove;
+use tests::people::{Given, receipts};
 use tests::walk::{device, endpoint, punch};
 use tests::{City, block_on, wait_for};
 
@@ -21,39 +18,6 @@ use tests::{City, block_on, wait_for};
 const HOME: &str = "16399990001";
 const IN_WUHAN: &str = "16399990002";
 const IN_ITALY: &str = "16499990002";
-
-fn registry(city: &City) -> Registry {
-    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
-    Registry::open(&city.data().join("registry.db"), &keys).expect("the city's registry")
-}
-
-/// A consent to show a city's staff so much: whose, when, and how much.
-type Given<'a> = (&'a str, u64, Detail);
-
-/// Returns receipts of new consents, as a citizen's page would have shown them at those moments; `taken_back` selects those whose
-/// consent was withdrawn then. For a city whose gateway does not run: there is one writer.
-fn receipts(city: &City, given: &[Given<'_>], taken_back: impl Fn(usize) -> bool) -> Vec<Receipt> {
-    let path = city.data().join("policy.toml");
-    let text = std::fs::read_to_string(&path).expect("the city's policy");
-    let policy = Policy::parse(&text, &path).expect("a good policy");
-    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
-    let (mut registry, codes) = (registry(city), Codes::new(0));
-    let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
-    let one = |(index, &(phone, now_s, detail)): (usize, &Given<'_>)| {
-        let phone = Phone::parse(phone).expect("a phone number");
-        let agreed =
-            ConsentTerms { flow: Flow::Scan, beneficiary: Beneficiary::Owner, detail, text: "scan-1" };
-        let consent = registrar.consent(&prove(&keys, &phone, now_s), agreed, now_s).expect("recorded");
-        let AtGate::Open(receipt) = registrar.receipt(consent, &phone, now_s).expect("open") else {
-            panic!("nobody has scanned it")
-        };
-        if taken_back(index) {
-            registrar.withdraw_consent(consent, &phone).expect("open");
-        }
-        receipt
-    };
-    given.iter().enumerate().map(one).collect()
-}
 
 /// Asks with all receipts at once, each from a device of its own.
 async fn ask_all(endpoint: &quinn::Endpoint, fleet: &Fleet, all: &[Receipt]) -> Vec<TrajectoryAnswer> {

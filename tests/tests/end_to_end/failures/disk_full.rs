@@ -76,7 +76,7 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
             // As many as the room takes may be more than one address may ask for in that time.
             let answered = |scan| {
                 let answer =
-                    wait_for("an answer", || Some(staff.scan(&scan)).filter(|answer| answer.status != 429));
+                    wait_for("an answer", || staff.try_scan(&scan).filter(|answer| answer.status != 429));
                 (answer, scan)
             };
             let refused = scan.map(answered).find(|(answer, _)| {

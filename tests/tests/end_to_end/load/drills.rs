@@ -105,7 +105,9 @@ fn changed_colours_are_seen_by_whatever_is_asked_afterwards() {
 #[test]
 fn every_drill_is_tested_here() {
     let source = include_str!("drills.rs");
-    for shipped in SHIPPED.iter().filter(|shipped| shipped.drill) {
+    // Those of several gateways are in `fleets.rs`.
+    let alone = SHIPPED.iter().filter(|shipped| !shipped.name.starts_with("fleet-"));
+    for shipped in alone.filter(|shipped| shipped.drill) {
         assert!(source.contains(&format!("drill(\"{}\")", shipped.name)), "{} is not", shipped.name);
     }
 }

@@ -3,6 +3,7 @@
 mod citizens;
 mod connections;
 mod drills;
+mod fleets;
 mod floor;
 mod pages;
 mod peers;

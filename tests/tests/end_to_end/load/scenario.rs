@@ -158,6 +158,8 @@ fn what_is_asked_wrongly_is_said_and_ends_with_2() {
         (vec!["run", text(&file)], "wrong.toml:4: unknown field `poeple`"),
         (vec!["drill", "steady"], "there is no drill"),
         (vec!["run", "steady", "--data", "/nowhere"], "is a development city running there?"),
+        (vec!["run", "fleet-partition", "--data", "/nowhere"], "leave out --data"),
+        (vec!["find-limit", "fleet-partition"], "one gateway"),
         (vec!["run"], "Usage"),
     ] {
         let (code, said) = loadtest(&words);

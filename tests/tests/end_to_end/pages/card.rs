@@ -3,13 +3,15 @@
 
 use actors::session::Sessions;
 use keys::Keys;
+use protocol::token::from_text;
 use protocol::{Advice, Class, CodeId, Colour, Reason, Scanned, Verdict};
 use registry::Phone;
 use runtime::clock;
+use tests::clocks::{SetClock, minute_of};
 use tests::people::{Citizen, Taken, demo, prove};
 use tests::walk::{device, endpoint};
 use tests::web::{Answer, Browser};
-use tests::{City, block_on};
+use tests::{City, block_on, wait_for};
 
 /// Makes a browser that is signed in.
 fn signed_in(city: &City, phone: &str) -> Browser {
@@ -125,7 +127,7 @@ fn the_qr_of_my_code_passes_a_gate_and_expires() {
     assert_eq!(fresh.status, 200);
     assert!(!is_stored(&fresh));
     // Renewed in another second it is another sign, which cannot be linked to the first.
-    tests::wait_for("another sign", || (qr(&browser.get("/code/qr")) != text).then_some(()));
+    wait_for("another sign", || (qr(&browser.get("/code/qr")) != text).then_some(()));
     // The same person's code as it was a hundred seconds ago.
     let tokens = device::tokens::Tokens::load(&city.fleet()).expect("the city's token key");
     let basis = protocol::Basis::Nothing;
@@ -134,6 +136,30 @@ fn the_qr_of_my_code_passes_a_gate_and_expires() {
     let before_s = u32::try_from(clock::now_s()).expect("before 2106") - 100;
     let verdict = held_up(&city, tokens.scan(&person, before_s));
     assert_eq!((verdict.advice, verdict.reason), (Advice::NotAPassCode, Reason::Expired));
+}
+
+#[test]
+fn codes_are_sealed_with_a_new_key_from_its_moment_on_without_another_start() {
+    let mut city = City::new(100, 1);
+    let set = SetClock::of(&mut city);
+    city.restart();
+    let (phone, _) = applied(&city, "clean", "false");
+    let good_from = minute_of(clock::now_s() + 3_600);
+    let (status, out, err) = city.command(&["keys", "rotate", "--good-from", &good_from]);
+    assert!(status.success() && out.contains("Token key 2 is made"), "{out}{err}");
+    let (_, out, _) = city.command(&["keys", "status"]);
+    assert!(out.contains(&format!("good from {}", good_from.replace('T', " "))), "{out}");
+    assert!(city.terminate().success(), "{}", city.log());
+    city.restart();
+    let mut browser = signed_in(&city, phone);
+    let mut key = || from_text(&qr(&browser.get("/code"))).expect("a token")[1];
+    assert_eq!(key(), 1);
+    set.set(3_600);
+    wait_for("a code under the new key", || (key() == 2).then_some(()));
+    let verdict = held_up(&city, Scanned::Text(qr(&signed_in(&city, phone).get("/code"))));
+    assert_eq!((verdict.colour, verdict.advice), (Colour::Green, Advice::Pass));
+    set.set(0);
+    wait_for("a code under the key before, when the clock is set back", || (key() == 1).then_some(()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::operator::OperatorContext;
 use crate::operator::orders::places::name_of;
 use crate::operator::orders::{Given, Order, Tell, time};
-use crate::out::say;
+use crate::out::{note, say};
 
 /// The list of all devices.
 #[derive(Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub(crate) struct DeviceLine {
     /// The last time at which it was connected since the process began, milliseconds since 1970 UTC.
     #[serde(default)]
     seen_ms: Option<u64>,
+    /// The gateway of a fleet to which it is or was connected then; devices at other gateways are not known here.
+    #[serde(default)]
+    at: Option<String>,
 }
 
 impl Order for ListDevices {
@@ -51,10 +54,13 @@ impl Order for ListDevices {
     fn perform(self, Given { context, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<DeviceLine>> {
         let (devices, regions) = context.read(|registry| Ok((registry.devices()?, registry.regions()?)))?;
         let runs = context.running.is_some();
+        let peers = context.running.as_ref().and_then(|running| running.peers.as_ref());
+        let at = peers.map(|peers| peers.standing().name);
         let seen = |row: &DeviceRow| Some(context.fleet.seen(row.id)).filter(|_| runs).unzip();
         let line = |row: DeviceRow| DeviceLine {
             connected: seen(&row).0,
             seen_ms: seen(&row).1.flatten(),
+            at: at.clone(),
             device: row.id.0,
             class: row.class.name().to_owned(),
             name: row.name,
@@ -76,6 +82,11 @@ impl Order for ListDevices {
 
     fn show(devices: &Vec<DeviceLine>) -> anyhow::Result<()> {
         show_table(devices);
+        if let Some(gateway) = devices.first().and_then(|line| line.at.as_ref()) {
+            note!(
+                "`seen` is of connections to {gateway}, which leads the fleet; the other gateways have devices of their own"
+            );
+        }
         Ok(())
     }
 }

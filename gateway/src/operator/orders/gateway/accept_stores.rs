@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::host::vouching;
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{At, Given, Order, Tell};
 
-/// The acceptance of the stores as they are. Operators, case and difference stay on record in the registry.
+/// The acceptance of the stores as they are. Operators, case and difference stay on record in the registry; of a fleet's registry, in the
+/// rows that are its own, and not in the order log.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AcceptStores {
@@ -35,6 +36,15 @@ impl Order for AcceptStores {
     /// Two, as soon as there have been two.
     fn operators(&self, context: &OperatorContext) -> anyhow::Result<usize> {
         context.read(|registry| Ok(operator::to_add(registry, &[Role::Admin])?))
+    }
+
+    fn at(&self) -> At {
+        At::HereIfItLeads
+    }
+
+    /// A member of a fleet whose punch log is lost does not start before.
+    fn is_local() -> bool {
+        true
     }
 
     fn perform(

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
 use crate::operator::homes::elsewhere;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{At, Given, Order, Tell};
 use crate::out::say;
 
 /// A copy of the punch log and the registry in a directory of the gateway's machine.
@@ -40,6 +40,10 @@ impl Order for Backup {
 
     fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
         Ok(1)
+    }
+
+    fn at(&self) -> At {
+        At::Here
     }
 
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<BackupTaken> {

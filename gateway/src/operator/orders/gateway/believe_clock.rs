@@ -8,7 +8,7 @@ use runtime::clock::{self, Doubt};
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{At, Given, Order, Tell};
 use crate::out::say;
 
 /// The distance that the operators' watches may have from the clock.
@@ -37,6 +37,10 @@ impl Order for BelieveClock {
 
     fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
         Ok(2)
+    }
+
+    fn at(&self) -> At {
+        At::HereIfItLeads
     }
 
     /// The time of the wall clock: operators who order that it is right date their order by it.

@@ -4,4 +4,6 @@ pub(super) mod accept_stores;
 pub(super) mod activate_policy;
 pub(super) mod backup;
 pub(super) mod believe_clock;
+pub(super) mod join_fleet;
+pub(super) mod refill_fleet;
 pub(super) mod reload;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
 use crate::operator::homes::{Home, elsewhere};
-use crate::operator::orders::{Given, Order, Progress, Tell};
+use crate::operator::orders::{At, Given, Order, Progress, Tell};
 
 /// Of rejects this much is told at once.
 const REJECTS_BYTES: usize = 32 * 1024;
@@ -46,6 +46,10 @@ impl Order for ImportHolders {
         }
         let regions = context.read(|registry| Ok(registry.regions()?))?;
         Ok(if holders::sets_colours(&readable(context, &self.csv)?, regions)? { 2 } else { 1 })
+    }
+
+    fn at(&self) -> At {
+        At::HereIfItLeads
     }
 
     fn perform(self, given: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<ImportReport> {

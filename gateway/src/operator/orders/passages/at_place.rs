@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, bail};
-use ledger::{self, PASSAGES_MAX, TimeRange};
+use ledger::{self, TimeRange};
 use protocol::{CodeId, PlaceId};
 use registry::Registry;
 use registry::lookups::{self, Lookup, Subjects};
 use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
+use crate::across::Away;
+use crate::across::passages::{Passed, of_all};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{CITY, Given, Order, Tell, codes::asked};
 use crate::out::say;
@@ -36,6 +38,9 @@ pub(crate) struct PassagesReport {
     without_code: u64,
     /// Part of that time is forgotten already.
     forgotten: bool,
+    /// Gateways of the fleet whose passages are not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    away: Vec<Away>,
 }
 
 /// A passage.
@@ -60,7 +65,7 @@ impl Order for Passages {
         Ok(1)
     }
 
-    /// The log is read without the registry; then the look-up is put on record; then names are read.
+    /// The logs are read without the registry, those of a fleet's other gateways, too; then the look-up is put on record; then names are read.
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<PassagesReport> {
         let (Self { place, from_ms, to_ms, case }, Given { context, by, .. }) = (self, given);
         let stretch = TimeRange { place: PlaceId(place), from_ms, to_ms };
@@ -74,28 +79,30 @@ impl Order for Passages {
             })?;
             Ok(asked(Lookup::Passages, &case, by).check(registry, 0)?)
         })?;
-        let found = ledger::passages(&context.log.0, &context.log.1, &stretch)?;
-        if found.truncated {
-            bail!("more than {PASSAGES_MAX} passages; ask for a shorter time");
-        }
-        let mut codes: Vec<CodeId> = found.passages.iter().map(|passage| passage.code).collect();
+        let others = context.others()?;
+        let own = ledger::passages(&context.log.0, &context.log.1, &stretch)?;
+        let found = of_all(own, others.as_ref(), &stretch)?;
+        let code_of = |passed: &Passed| passed.code.and_then(CodeId::from_u64);
+        let mut codes: Vec<CodeId> = found.passages.iter().filter_map(code_of).collect();
         codes.sort_unstable();
         codes.dedup();
         given.record(Lookup::Passages, &case, Subjects::Codes(codes.clone()))?;
         let names = context.read(|registry| names(registry, &codes))?;
-        let line = |passage: ledger::Passage| PassageLine {
-            code: passage.code.get(),
-            name: names.get(&passage.code).cloned().unwrap_or_else(|| lookups::masked("")),
-            at_ms: passage.at_ms,
-            direction: passage.direction.name().to_owned(),
-            colour: passage.colour.name().to_owned(),
-            offline: passage.offline,
+        let line = |passed: Passed| {
+            let code = code_of(&passed)?;
+            let name = names.get(&code).cloned().unwrap_or_else(|| lookups::masked(""));
+            let Passed { at_ms, direction, colour, offline, .. } = passed;
+            Some(PassageLine { code: code.get(), name, at_ms, direction, colour, offline })
         };
+        let all = found.passages.len();
+        let passages: Vec<_> = found.passages.into_iter().filter_map(line).collect();
+        let without_code = (all - passages.len()) as u64;
         Ok(PassagesReport {
             people: codes.len(),
-            passages: found.passages.into_iter().map(line).collect(),
-            without_code: found.without_code,
+            passages,
+            without_code,
             forgotten: found.forgotten,
+            away: found.away,
         })
     }
 
@@ -117,7 +124,14 @@ impl Order for Passages {
         if report.forgotten {
             say!("Part of that time is forgotten already.");
         }
+        for away in &report.away {
+            say!("{}", away.line("Passages"));
+        }
         Ok(())
+    }
+
+    fn is_whole(report: &PassagesReport) -> bool {
+        report.away.is_empty()
     }
 }
 

@@ -14,7 +14,7 @@ use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Progress, Tell, codes::asked};
+use crate::operator::orders::{At, Given, Order, Progress, Tell, codes::asked};
 
 /// A tap is for looking, not for keeping: longer ones take another signature.
 pub(crate) const SECONDS_MAX: u64 = 600;
@@ -81,6 +81,10 @@ impl Order for Tap {
 
     fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
         Ok(1)
+    }
+
+    fn at(&self) -> At {
+        At::Here
     }
 
     fn perform(self, given: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<TapEnd> {

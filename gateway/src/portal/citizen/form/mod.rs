@@ -15,6 +15,7 @@ use actors::residence::{self, Districts, person_name, visible};
 use maud::Markup;
 use policy::SubmitError;
 use protocol::CodeId;
+use registry::replication::NotNow;
 use registry::{DocumentKind, DocumentNumber, Person};
 
 use self::sheet::Sheet;
@@ -227,9 +228,23 @@ pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
             ("declared", "travel-consent-over")
         }
         RegistrarError::Person(_) => ("", "form-person"),
+        RegistrarError::NotNow(why) => {
+            let key = match why {
+                NotNow::Unconfirmed => "not-now-unsure",
+                NotNow::Elsewhere { .. }
+                | NotNow::NoLeader
+                | NotNow::Fenced
+                | NotNow::AtRest
+                | NotNow::NoSnapshot
+                | NotNow::Joining => "not-now",
+                NotNow::TooLarge(_) => {
+                    return (StatusCode::SERVICE_UNAVAILABLE, Problem { field: "", key: "busy" });
+                }
+            };
+            return (StatusCode::SERVICE_UNAVAILABLE, Problem { field: "", key });
+        }
         RegistrarError::Busy
         | RegistrarError::Failed
-        | RegistrarError::NotNow(_)
         | RegistrarError::Registry(_)
         | RegistrarError::Cause(_)
         | RegistrarError::PolicyVersion { .. }

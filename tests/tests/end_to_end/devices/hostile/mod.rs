@@ -94,6 +94,7 @@ async fn send(fleet: &device::Fleet, index: usize, bytes: &[u8], then_ping: bool
                     | Answer::Busy(_)
                     | Answer::Gap(_)
                     | Answer::TrajectoryAnswer(_)
+                    | Answer::Gateways(_)
                     | Answer::Drain(_) => {}
                 }
             }

@@ -1,7 +1,8 @@
-//! A city with a Prometheus beside it, and the course of a test: no alert, the fault, and each of its alerts with the expected
+//! A city, or a fleet of gateways, with a Prometheus beside it, and the course of a test: no alert, the fault, and each of its alerts with the expected
 //! labels.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,9 +22,20 @@ const OF_NO_GATEWAY: &str = "Watchdog/heartbeat";
 /// An alert, and a label that tells which of several things it is about.
 pub(crate) type Expected = (&'static str, &'static str);
 
+/// A system that can be watched.
+pub(crate) trait Watched {
+    /// Returns the address that Prometheus asks.
+    fn scraped(&self) -> SocketAddr;
+}
+
+impl Watched for City {
+    fn scraped(&self) -> SocketAddr {
+        self.fleet().http
+    }
+}
+
 /// A fault and what it makes true.
-#[derive(Clone, Copy)]
-pub(crate) struct Row {
+pub(crate) struct Row<C: 'static = City> {
     /// The fault.
     pub(crate) fault: &'static str,
     /// Its alerts.
@@ -31,24 +43,23 @@ pub(crate) struct Row {
     /// True if it is cheap enough for every run.
     pub(crate) always: bool,
     /// Makes it, waits until the alerts are there, and heals what later faults need.
-    pub(crate) make: fn(&mut Scene, &Watch),
+    pub(crate) make: fn(&mut Scene<C>, &Watch),
 }
 
 /// Faults that are made in the same city, one after the other.
-#[derive(Clone, Copy)]
-pub(crate) struct Group {
+pub(crate) struct Group<C: 'static = City> {
     /// The name in the output.
     pub(crate) name: &'static str,
     /// Makes the city.
-    pub(crate) city: fn() -> City,
+    pub(crate) city: fn() -> C,
     /// Its faults.
-    pub(crate) rows: &'static [Row],
+    pub(crate) rows: &'static [Row<C>],
 }
 
-/// A city that is watched.
-pub(crate) struct Scene {
-    /// The city.
-    pub(crate) city: City,
+/// A city or a fleet that is watched.
+pub(crate) struct Scene<C = City> {
+    /// The city or the fleet.
+    pub(crate) city: C,
     /// The watcher.
     pub(crate) prometheus: Arc<Prometheus>,
 }
@@ -62,11 +73,11 @@ pub(crate) struct Watch {
     seen: Mutex<BTreeMap<&'static str, f64>>,
 }
 
-impl Scene {
+impl<C: Watched> Scene<C> {
     /// Starts city and Prometheus, and waits until every rule has been evaluated on what was scraped.
-    pub(crate) fn set(group: &Group) -> Self {
+    pub(crate) fn set(group: &Group<C>) -> Self {
         let city = (group.city)();
-        let prometheus = Arc::new(Prometheus::start(city.fleet().http));
+        let prometheus = Arc::new(Prometheus::start(city.scraped()));
         wait_for("a scrape", || (!prometheus.query("changtong_ready").is_empty()).then_some(()));
         let times = |alerts: &[Alert]| alerts.iter().map(|alert| alert.evaluated.clone()).collect::<Vec<_>>();
         let scraped = times(&prometheus.alerts());
@@ -78,7 +89,7 @@ impl Scene {
     }
 
     /// Waits until no alert is active, then makes the fault; returns the alerts, the seconds until each, and its fault.
-    pub(crate) fn play(&mut self, row: &Row) -> Vec<(&'static str, f64, &'static str)> {
+    pub(crate) fn play(&mut self, row: &Row<C>) -> Vec<(&'static str, f64, &'static str)> {
         eprintln!("  {} …", row.fault);
         for (id, _) in row.alerts.iter().filter(|(id, _)| *id != OF_NO_GATEWAY) {
             wait_within(PATIENCE, &format!("quiet of {id}"), || {
@@ -88,7 +99,7 @@ impl Scene {
         let watch = Watch {
             prometheus: Arc::clone(&self.prometheus),
             alerts: row.alerts,
-            instance: self.city.fleet().http.to_string(),
+            instance: self.city.scraped().to_string(),
             begun: clock::now(),
             seen: Mutex::default(),
         };
@@ -150,7 +161,7 @@ impl Watch {
 }
 
 /// Runs the chosen faults of these groups, and prints the alerts that became active.
-pub(crate) fn play(groups: &[Group], all: bool) {
+pub(crate) fn play<C: Watched>(groups: &[Group<C>], all: bool) {
     let mut told = Vec::new();
     for group in groups {
         let rows: Vec<_> = group.rows.iter().filter(|row| all || row.always).collect();
