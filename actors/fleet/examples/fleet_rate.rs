@@ -204,6 +204,7 @@ fn fill(directory: &Path, people: u32) {
     let path = directory.join("leader.db");
     let mut registry = Registry::open(&path, &keys).expect("a registry");
     let entry = CodeEntry::new(Colour::Green, Basis::Declared, Class::Person, 0, 1);
+    registry.set_filling(true).expect("a larger cache");
     for from in (0..people).step_by(PEOPLE_AT_ONCE) {
         let added = registry.group(|registry| {
             for n in from..people.min(from + PEOPLE_AT_ONCE as u32) {

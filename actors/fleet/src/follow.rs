@@ -8,7 +8,7 @@ use async_nats::jetstream::consumer::pull::Ordered;
 use futures_util::{FutureExt, StreamExt};
 use registry::replication::{Step, StreamPlace};
 use runtime::clock;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::broker::{self, Broker};
 use crate::envelope::Joiner;
@@ -19,7 +19,9 @@ use crate::{FleetConfig, Member, Trouble, snapshot};
 /// The interval at which the lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// The most rows that are applied in one transaction, which holds up nothing but this gateway's own chores: about a tenth of a second.
-const ROWS_PER_TRANSACTION: usize = 10_000;
+const ROWS_PER_TRANSACTION: usize = 20_000;
+/// The longest wait for the next message that the stream has, before those that have come are applied.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// The most messages that are asked for at once.
 const MESSAGES_PER_PULL: i64 = 1_000;
 
@@ -202,16 +204,21 @@ impl Reading<'_> {
         }
     }
 
-    /// Applies a message, with those that have come meanwhile.
+    /// Applies a message, with those that have come meanwhile. Behind the known end of the stream more are waited for: in a large registry
+    /// a large transaction takes little more time than a small one.
     async fn take(&mut self, first: Received, messages: &mut Ordered) -> Result<(), Trouble> {
-        let (mut steps, mut rows) = (Vec::new(), 0);
+        let (mut steps, mut rows, end) = (Vec::new(), 0, self.shared.standing().end);
         let mut next = Some(first);
         while let Some(received) = next {
             if let Some(step) = self.read(received)? {
                 rows += step.changes.rows();
                 steps.push(step);
             }
-            next = if rows < ROWS_PER_TRANSACTION { messages.next().now_or_never() } else { None };
+            next = match () {
+                () if rows >= ROWS_PER_TRANSACTION => None,
+                () if self.read < end => timeout(PATIENCE, messages.next()).await.ok(),
+                () => messages.next().now_or_never(),
+            };
         }
         let Some(upto) = steps.last().map(|step| step.upto.position) else { return Ok(()) };
         tokio::select! {

@@ -133,9 +133,11 @@ impl LogTail {
         let bytes_max = bytes_max.max(1);
         while self.next.lsn <= durable {
             let bytes = self.bytes(bytes_max.max(BATCH_CLEAR_BYTES))?;
-            let Some((bytes, len)) = bytes.as_ref().and_then(|bytes| Some((bytes, Batch::lengths(bytes)?.1)))
+            let is_gone = bytes.is_none();
+            let Some((bytes, len)) =
+                bytes.and_then(|bytes| Batch::lengths(&bytes).map(|(_, len)| (bytes, len)))
             else {
-                self.next_segment(bytes.is_none())?;
+                self.next_segment(is_gone)?;
                 continue;
             };
             if self.next.part > 0 || len > bytes_max {
@@ -157,7 +159,7 @@ impl LogTail {
     }
 
     /// Takes all whole batches of these bytes.
-    fn whole(&mut self, bytes: &[u8], durable: u64) -> Result<SealedBatches, LedgerError> {
+    fn whole(&mut self, mut bytes: Vec<u8>, durable: u64) -> Result<SealedBatches, LedgerError> {
         let mut read = SealedBatches { first: self.next.lsn, ..SealedBatches::default() };
         while self.next.lsn <= durable
             && let Ok(batch) = Batch::decode(&bytes[read.total..])
@@ -172,7 +174,8 @@ impl LogTail {
             return Err(self.damaged());
         }
         self.next.at += read.total as u64;
-        read.bytes = bytes[..read.total].to_vec();
+        bytes.truncate(read.total);
+        read.bytes = bytes;
         Ok(read)
     }
 

@@ -205,7 +205,9 @@ impl Registry {
         self.grouped = true;
         let result = work(self);
         self.grouped = false;
-        self.commit()?;
+        let committed = self.commit();
+        self.shrink();
+        committed?;
         Ok(result)
     }
 

@@ -37,6 +37,7 @@ impl RegistryChange for ApplySteps {
 
     fn apply(self, registrar: &mut Registrar<'_>) -> Result<Applied, RegistrarError> {
         let mut applied = Applied::default();
+        registrar.registry().expect_rows(self.0.iter().map(|step| step.changes.rows()).sum())?;
         for step in &self.0 {
             registrar.registry().apply_step(step, &mut applied)?;
         }

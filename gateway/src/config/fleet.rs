@@ -70,12 +70,15 @@ pub(crate) fn origin(address: &str) -> Option<&str> {
 }
 
 impl Fleet {
-    /// Creates the section of a member of a development fleet, on this machine.
+    /// Creates the section of a member of a development fleet, on this machine. With a recovery key, punches are acknowledged when the second
+    /// copy has them, too.
     pub(crate) fn development(
         name: String,
         (address, device_address): (String, String),
         servers: Vec<String>,
+        recovery_key: Option<String>,
     ) -> Self {
+        let acknowledge = if recovery_key.is_some() { REPLICATED } else { DISK };
         Self {
             name,
             address,
@@ -87,8 +90,8 @@ impl Fleet {
             authority: None,
             certificate: None,
             key: None,
-            acknowledge: DISK.to_owned(),
-            recovery_key: None,
+            acknowledge: acknowledge.to_owned(),
+            recovery_key,
         }
     }
 

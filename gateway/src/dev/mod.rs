@@ -95,6 +95,9 @@ pub(crate) struct Dev {
     /// The brokers of that fleet, nats://HOST:PORT, with commas between them.
     #[arg(long, value_name = "SERVERS", value_delimiter = ',')]
     brokers: Vec<String>,
+    /// Has the member acknowledge a punch only when its second copy has it, too, with this public key of changtong fleet recovery-key.
+    #[arg(long, value_name = "RECOVERY_KEY", requires = "member")]
+    replicated: Option<String>,
 }
 
 impl Default for Dev {
@@ -115,6 +118,7 @@ impl Default for Dev {
             nats: None,
             member: None,
             brokers: Vec::new(),
+            replicated: None,
         }
     }
 }
@@ -205,7 +209,8 @@ impl Dev {
             sms: config::Sms::Development(DevelopmentSms::new(screen::show_sms)),
             fleet: self.member.clone().map(|name| {
                 let address = format!("http://localhost:{}", self.pages.port());
-                config::Fleet::development(name, (address, self.quic.to_string()), self.brokers.clone())
+                let addresses = (address, self.quic.to_string());
+                config::Fleet::development(name, addresses, self.brokers.clone(), self.replicated.clone())
             }),
         }
     }

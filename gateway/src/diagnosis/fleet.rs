@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn too_few_servers_are_a_failure_and_too_few_names_a_warning() {
-        let fleet = config::Fleet::development(String::new(), <_>::default(), Vec::new());
+        let fleet = config::Fleet::development(String::new(), <_>::default(), Vec::new(), None);
         let well = || Finding::ok(ID, "answers");
         let away = || Finding::warn(ID, "does not answer", BROKER_ACTION);
         let enough = |brokers: &[Finding]| enough(&fleet, brokers).map(|finding| finding.state);

@@ -6,6 +6,7 @@
 pub mod cpu;
 pub mod floor;
 mod gauge;
+mod http;
 pub mod machine;
 pub mod pace;
 pub mod peers;

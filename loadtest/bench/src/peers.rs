@@ -20,9 +20,11 @@ use crate::program::Program;
 use crate::spread::Spread;
 
 mod bench;
+mod brokers;
 mod dial;
 mod gateway;
 mod lane;
+mod member;
 mod nats;
 mod postgres;
 mod punch;
@@ -58,7 +60,7 @@ pub struct Options {
     /// Put the servers on core 0 and this program's clients on core 1
     #[arg(long)]
     pub pin: bool,
-    /// Compare only with these
+    /// Compare only with these; those of a fleet, with three brokers each, take part only if they are named
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Peer>,
     /// The development city's data directory
@@ -85,7 +87,8 @@ impl Options {
     /// Returns the peers that take part, in the order of the report, always with the gateway.
     fn peers(&self) -> impl Iterator<Item = Peer> {
         let all = self.only.is_empty();
-        Peer::ALL.into_iter().filter(move |peer| all || *peer == Peer::Gateway || self.only.contains(peer))
+        let is_asked = move |peer: &Peer| self.only.contains(peer) || all && !peer.has_three_brokers();
+        Peer::ALL.into_iter().filter(move |peer| *peer == Peer::Gateway || is_asked(peer))
     }
 }
 
@@ -104,12 +107,31 @@ pub enum Peer {
     NatsSynced,
     /// PostgreSQL: insert with a look-up, returning the colour.
     Postgres,
+    /// A gateway in a fleet, with a second copy at three brokers for which no answer waits.
+    FleetDisk,
+    /// A gateway in a fleet that acknowledges a punch when the second copy has it, too.
+    FleetReplicated,
+    /// Three servers of a current NATS JetStream, which all sync before one acknowledges.
+    NatsThree,
 }
 
 impl Peer {
     /// All peers, in the order of the report.
-    pub const ALL: [Self; 6] =
-        [Self::Gateway, Self::Echo, Self::Redis, Self::Nats, Self::NatsSynced, Self::Postgres];
+    pub const ALL: [Self; 9] = [
+        Self::Gateway,
+        Self::FleetDisk,
+        Self::FleetReplicated,
+        Self::Echo,
+        Self::Redis,
+        Self::Nats,
+        Self::NatsSynced,
+        Self::NatsThree,
+        Self::Postgres,
+    ];
+
+    fn has_three_brokers(self) -> bool {
+        matches!(self, Self::FleetDisk | Self::FleetReplicated | Self::NatsThree)
+    }
 
     /// Returns its name in a report.
     pub fn name(self) -> &'static str {
@@ -120,6 +142,9 @@ impl Peer {
             Self::Nats => "NATS JetStream",
             Self::NatsSynced => "NATS synced",
             Self::Postgres => "PostgreSQL",
+            Self::FleetDisk => "fleet, disk",
+            Self::FleetReplicated => "fleet, replicated",
+            Self::NatsThree => "NATS three synced",
         }
     }
 
@@ -132,6 +157,9 @@ impl Peer {
             Self::Nats => "no, acks before fsync",
             Self::NatsSynced => "yes, sync_interval always",
             Self::Postgres => "yes, synchronous commit",
+            Self::FleetDisk => "yes, synced; copied after",
+            Self::FleetReplicated => "yes, on four disks",
+            Self::NatsThree => "yes, on three disks",
         }
     }
 
@@ -145,6 +173,9 @@ impl Peer {
             Self::Redis => "one script a punch, GET and XADD; plain codes, doubles not refused",
             Self::Nats => "publish with ack; no look-up; doubles not refused",
             Self::NatsSynced => "publish with ack, a sync for each message; no look-up; doubles not refused",
+            Self::FleetDisk => "as Changtong; a second copy at three brokers of its own, which no answer waits for",
+            Self::FleetReplicated => "as Changtong; an answer waits for the second copy, too",
+            Self::NatsThree => "publish with ack of three servers' syncs; no look-up; doubles not refused",
             Self::Postgres => {
                 "one statement, INSERT with a look-up, a batch is one transaction; plain codes, doubles not refused"
             }
@@ -165,6 +196,10 @@ pub struct Figures {
     pub server_cpu: Option<Duration>,
     /// This program's processor time for each punch.
     pub client_cpu: Option<Duration>,
+    /// The processor time of a gateway's three brokers for each punch.
+    pub brokers_cpu: Option<Duration>,
+    /// The time after the turn until a gateway's second copy had everything.
+    pub copied_after: Option<Duration>,
     /// The number of connections.
     pub connections: usize,
 }
@@ -244,7 +279,12 @@ pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<PeersReport> {
     allow_files()?;
     let scratch = Scratch::create(&fleet.data, options.scratch.as_deref())?;
     let tls = Tls::of(&fleet)?;
-    let setup = Setup { fleet: &fleet, tokens: Rc::new(tokens), scratch: &scratch, tls: &tls };
+    let nats = match options.peers().any(Peer::has_three_brokers) {
+        true => nats::synced(options.nats.as_deref())?,
+        false => None,
+    };
+    let tokens = Rc::new(tokens);
+    let setup = Setup { fleet: &fleet, tokens, scratch: &scratch, tls: &tls, nats: nats.as_ref() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (shapes, kept) = runtime.block_on(LocalSet::new().run_until(async {
         tokio::select! {
@@ -270,6 +310,8 @@ struct Setup<'a> {
     tokens: Rc<Tokens>,
     scratch: &'a Scratch,
     tls: &'a Tls,
+    /// The brokers' program, for those that need three.
+    nats: Option<&'a Program>,
 }
 
 async fn measure(
@@ -338,11 +380,11 @@ fn programs(options: &Options, fleet: &Fleet) -> anyhow::Result<Programs> {
 
 fn program(peer: Peer, options: &Options, fleet: &Fleet) -> anyhow::Result<Option<Program>> {
     Ok(Some(match peer {
-        Peer::Gateway => Program::serving(fleet)?,
+        Peer::Gateway | Peer::FleetDisk | Peer::FleetReplicated => Program::serving(fleet)?,
         Peer::Echo => Program::own(),
         Peer::Redis => redis::program()?,
         Peer::Nats => nats::program()?,
-        Peer::NatsSynced => return nats::synced(options.nats.as_deref()),
+        Peer::NatsSynced | Peer::NatsThree => return nats::synced(options.nats.as_deref()),
         Peer::Postgres => postgres::program()?,
     }))
 }

@@ -119,7 +119,7 @@ async fn copy_until_trouble(
             if let Some(days) = &mut days {
                 days.send(&batches.days, log).await?;
             }
-            flights.push_back(store.send(&batches).await?);
+            flights.push_back(store.send(batches).await?);
         }
         let has_room = flights.len() < FLIGHTS_MAX;
         tokio::select! {

@@ -93,18 +93,17 @@ impl Store {
     }
 
     /// Sends a message behind the last one. It is in the stream when the returned future says so, with all messages before it.
-    pub(super) async fn send(&mut self, batches: &SealedBatches) -> Result<Flight, Trouble> {
-        let after = self.sent;
+    pub(super) async fn send(&mut self, batches: SealedBatches) -> Result<Flight, Trouble> {
+        let (after, whole) = (self.sent, batches.whole_up_to());
         let message = PublishMessage::build()
-            .payload(Bytes::copy_from_slice(&batches.bytes))
-            .headers(message::headers(batches))
-            .message_id(message::id(&self.name, batches))
+            .headers(message::headers(&batches))
+            .message_id(message::id(&self.name, &batches))
+            .payload(Bytes::from(batches.bytes))
             .expected_stream(format!("{COPY_STREAM}{}", self.name))
             .expected_last_sequence(after);
         let sent = self.context.send_publish(format!("{COPY_SUBJECT}{}", self.name), message);
         let acknowledged = asked(sent).await?.into_future();
         self.sent += 1;
-        let whole = batches.whole_up_to();
         // From now on, not from when it is waited for.
         let acknowledged = tokio::time::timeout(ACK, acknowledged);
         Ok(Box::pin(async move {

@@ -8,7 +8,7 @@ use rusqlite::params_from_iter;
 use super::tables::Table;
 use super::{Changes, MESSAGE, RowChange, Sent, TableChanges, Value, check_version};
 use crate::codes::colours::CodeEntry;
-use crate::{Registry, RegistryError};
+use crate::{Registry, RegistryError, is_conflict};
 
 /// One step of the stream: the changes of a transaction between two positions.
 #[derive(Clone, Debug)]
@@ -90,14 +90,24 @@ impl Registry {
         Ok(())
     }
 
+    /// Writes rows: as new ones, or else over those with their keys. Each is one statement that changes one row, for which SQLite keeps no
+    /// journal of its own; one that may remove other rows has one, which it reads through from its beginning each time.
     fn write_rows(&self, table: &Table, changes: &TableChanges) -> Result<(), RegistryError> {
-        let mut statement = self.connection.prepare_cached(&table.sql.write)?;
+        let mut insert = self.connection.prepare_cached(&table.sql.insert)?;
+        let update = table.sql.update.as_ref().map(|sql| self.connection.prepare_cached(sql));
+        let mut update = update.transpose()?;
         for row in &changes.rows {
             let RowChange::Now(values) = row else { continue };
             if values.len() != table.columns.len() {
                 return Err(DAMAGED);
             }
-            statement.execute(params_from_iter(values))?;
+            let mut is_written = is_free(insert.execute(params_from_iter(values)))?.is_some();
+            if !is_written && let Some(update) = &mut update {
+                is_written = is_free(update.execute(params_from_iter(values)))?.is_some_and(|rows| rows > 0);
+            }
+            if !is_written {
+                self.connection.prepare_cached(&table.sql.replace)?.execute(params_from_iter(values))?;
+            }
         }
         Ok(())
     }
@@ -150,6 +160,15 @@ impl Registry {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Returns the number of written rows; `None` if another row has one of the unique values.
+fn is_free(written: rusqlite::Result<usize>) -> Result<Option<usize>, RegistryError> {
+    match written {
+        Ok(rows) => Ok(Some(rows)),
+        Err(error) if is_conflict(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -8,6 +8,7 @@ mod changes;
 mod digest;
 mod tables;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 pub use apply::{Applied, Step};
@@ -32,8 +33,12 @@ const ORDERS: &str = "fleet-orders";
 /// The version of the tables that the gateways of a fleet share.
 pub const VERSION: u32 = schema::VERSION;
 
-/// Statements that stay prepared: reading, deleting and writing a row of each table, beside those of the registry itself.
-const STATEMENTS_MAX: usize = 192;
+/// Statements that stay prepared: reading, deleting and writing a row of each table, three of these, beside those of the registry itself.
+const STATEMENTS_MAX: usize = 256;
+
+/// The rows of a transaction from which on the page cache is enlarged for it: people's hashes are random, so each row changes pages that
+/// others change, too, and a small cache writes them again and again.
+const FILLING_ROWS: usize = 5_000;
 
 /// The outbox of a fleet's registry whose gateway does not run.
 struct AtRest;
@@ -104,6 +109,8 @@ pub(crate) struct Replication {
     captures: bool,
     /// True if the open transaction is sent even when it has changed nothing.
     forced: bool,
+    /// True if the open transaction has a large page cache.
+    fills: Cell<bool>,
 }
 
 impl Registry {
@@ -112,7 +119,8 @@ impl Registry {
         let tables = tables::read(&self.connection)?;
         self.connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         self.sql(tables::PREPARE)?;
-        self.replication = Some(Replication { outbox, tables, captures: false, forced: false });
+        self.replication = 
+            Some(Replication { outbox, tables, captures: false, forced: false, fills: Cell::new(false) });
         Ok(())
     }
 
@@ -196,6 +204,23 @@ impl Registry {
             replication.captures = leads;
         }
         Ok(())
+    }
+
+    /// Enlarges the page cache for the open transaction if that many rows fill it. The end of the transaction shrinks it again.
+    pub fn expect_rows(&self, rows: usize) -> Result<(), RegistryError> {
+        let Some(replication) = self.replication.as_ref().filter(|_| rows >= FILLING_ROWS) else {
+            return Ok(());
+        };
+        replication.fills.set(true);
+        self.set_filling(true)
+    }
+
+    /// Shrinks the page cache behind a transaction that had a large one.
+    pub(crate) fn shrink(&self) {
+        let fills = self.replication.as_ref().is_some_and(|replication| replication.fills.take());
+        if fills && let Err(error) = self.set_filling(false) {
+            tracing::warn!(%error, "the registry keeps its large page cache until the next large transaction");
+        }
     }
 
     /// Sends what the open transaction has changed, and notes its position in it; true if something was sent.

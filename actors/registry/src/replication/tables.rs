@@ -92,9 +92,13 @@ pub(super) struct Statements {
     pub(super) read_noted: String,
     /// Deletes the row with a key.
     pub(super) delete: String,
-    /// Writes a row. It also removes a row that holds one of its unique values: that row is changed in the same transaction, and written
+    /// Writes a row that is new.
+    pub(super) insert: String,
+    /// Writes the columns of a row that is there, the key behind the others as in `insert`; `None` for a table of keys alone.
+    pub(super) update: Option<String>,
+    /// Writes a row, and removes a row that holds one of its unique values: that row is changed in the same transaction, and written
     /// before or after it.
-    pub(super) write: String,
+    pub(super) replace: String,
 }
 
 /// Reads the replicated tables from the schema.
@@ -127,7 +131,9 @@ impl Table {
         let sql = Statements {
             read_noted: read_noted(name, number, &key, &columns),
             delete: delete(name, &key),
-            write: write(name, &columns),
+            insert: insert("INSERT", name, &columns),
+            update: update(name, &key, &columns),
+            replace: insert("INSERT OR REPLACE", name, &columns),
         };
         Ok(Self { name, number, key, columns, counts, sql })
     }
@@ -206,9 +212,19 @@ fn delete(name: &str, key: &[String]) -> String {
     format!("DELETE FROM main.{name} WHERE {}", by.collect::<Vec<_>>().join(" AND "))
 }
 
-fn write(name: &str, columns: &[String]) -> String {
+fn insert(how: &str, name: &str, columns: &[String]) -> String {
     let places = (1..=columns.len()).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
-    format!("INSERT OR REPLACE INTO main.{} ({}) VALUES ({places})", name, columns.join(", "))
+    format!("{how} INTO main.{} ({}) VALUES ({places})", name, columns.join(", "))
+}
+
+fn update(name: &str, key: &[String], columns: &[String]) -> Option<String> {
+    let (keys, others): (Vec<_>, Vec<_>) =
+        (1..).zip(columns).partition(|(_, column)| key.contains(column));
+    let each = |columns: &[(i32, &String)], between: &str| {
+        columns.iter().map(|(place, column)| format!("{column} = ?{place}")).collect::<Vec<_>>().join(between)
+    };
+    let sql = || format!("UPDATE main.{name} SET {} WHERE {}", each(&others, ", "), each(&keys, " AND "));
+    (!others.is_empty()).then(sql)
 }
 
 /// Returns the statements by which a gateway that begins to lead notes its changes.

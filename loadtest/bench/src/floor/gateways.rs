@@ -7,12 +7,11 @@ use anyhow::{Context, ensure};
 use device::fleet::Fleet;
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::Options;
 use crate::Note;
 use crate::cpu::Usage;
+use crate::http::ready;
 use crate::program::{self, Program, Server};
 
 /// A gateway with its city. One that was started for the run ends with the value, and its copy is removed.
@@ -67,7 +66,7 @@ impl Gateway {
         let log = folder.path().join("log");
         let mut server = Server::start("the gateway", command, log, Signal::TERM)?;
         let process = server.process();
-        let fleet = server.answer(async || ready(&data, process).await).await?;
+        let fleet = server.answer(async || ready(&data, process, "/ready").await).await?;
         Ok(Self { fleet, process: Some(process), version, _own: Some((server, folder)) })
     }
 }
@@ -85,19 +84,6 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     fs::set_permissions(to, fs::metadata(from)?.permissions())
-}
-
-/// Reads the fleet file of that process, which has written its ports there, and asks whether it is ready.
-async fn ready(data: &Path, process: u32) -> anyhow::Result<Fleet> {
-    let fleet = Fleet::load(data)?;
-    let usage = Usage::of_port(fleet.quic[0]).filter(|usage| usage.process == process);
-    usage.context("its ports are not open yet")?;
-    let mut stream = TcpStream::connect(fleet.http).await?;
-    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    ensure!(answer.starts_with(b"HTTP/1.1 200"), "it is not ready yet");
-    Ok(fleet)
 }
 
 #[cfg(test)]

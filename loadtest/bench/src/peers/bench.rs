@@ -13,7 +13,8 @@ use tokio::task::JoinSet;
 
 use super::dial::Connected;
 use super::lane::{Asker, Lane};
-use super::nats::{Nats, Syncs};
+use super::member::{Acknowledge, Member};
+use super::nats::{self, Nats};
 use super::postgres::Postgres;
 use super::redis::Redis;
 use super::{Figures, Kept, Measured, Options, Peer, Round, Setup, Shape, gateway};
@@ -38,6 +39,7 @@ enum Running {
     Redis(Box<Redis>),
     Nats(Box<Nats>),
     Postgres(Box<Postgres>),
+    Member(Box<Member>),
 }
 
 impl Running {
@@ -52,14 +54,27 @@ impl Running {
             // The larger windows, which serve small shapes too.
             Peer::Echo => Self::Echo(Echo::start(setup.fleet, DeviceClass::Concentrator)?),
             Peer::Redis => Self::Redis(Box::new(Redis::start(setup, program).await?)),
-            Peer::Nats => Self::Nats(Box::new(Nats::start(setup, program, Syncs::Later).await?)),
-            Peer::NatsSynced => Self::Nats(Box::new(Nats::start(setup, program, Syncs::BeforeAck).await?)),
+            Peer::Nats => Self::nats(setup, program, nats::Kind::Later).await?,
+            Peer::NatsSynced => Self::nats(setup, program, nats::Kind::Synced).await?,
+            Peer::NatsThree => Self::nats(setup, program, nats::Kind::Three).await?,
+            Peer::FleetDisk => Self::member(setup, program, Acknowledge::Disk).await?,
+            Peer::FleetReplicated => Self::member(setup, program, Acknowledge::Replicated).await?,
             Peer::Postgres => Self::Postgres(Box::new(Postgres::start(setup, program).await?)),
         })
     }
 
+    async fn nats(setup: &Setup<'_>, program: &Program, kind: nats::Kind) -> anyhow::Result<Self> {
+        Ok(Self::Nats(Box::new(Nats::start(setup, program, kind).await?)))
+    }
+
+    async fn member(setup: &Setup<'_>, program: &Program, when: Acknowledge) -> anyhow::Result<Self> {
+        let nats = setup.nats.context(nats::HOW)?;
+        Ok(Self::Member(Box::new(Member::start(setup, program, nats, when).await?)))
+    }
+
     async fn connect(&self, setup: &Setup<'_>, shape: Shape) -> anyhow::Result<Connected<Lane>> {
         Ok(match self {
+            Self::Member(member) => member.connect(setup, shape).await?,
             Self::Gateway(_) => gateway::connect(setup, shape, None).await?,
             Self::Echo(echo) => gateway::connect(setup, shape, Some(echo.address()?)).await?,
             Self::Redis(redis) => {
@@ -82,15 +97,26 @@ impl Running {
             Self::Gateway(process) => process.and_then(Usage::of),
             Self::Echo(echo) => echo.thread.and_then(Usage::of_thread),
             Self::Redis(redis) => Usage::of(redis.process()),
-            Self::Nats(nats) => Usage::of(nats.process()),
+            Self::Nats(nats) => nats.usage(),
             Self::Postgres(postgres) => Usage::of_family(postgres.process()),
+            Self::Member(member) => member.usage(),
         }
     }
 
-    /// Returns the number of punches that it holds; `None` for the gateway and the echo.
+    /// Reads the processor time of the brokers of a gateway in a fleet.
+    fn brokers(&self) -> Option<Usage> {
+        if let Self::Member(member) = self { member.brokers_usage() } else { None }
+    }
+
+    /// Waits until the second copy of a gateway in a fleet has everything; returns the time that this took.
+    async fn copied(&self) -> anyhow::Result<Option<Duration>> {
+        if let Self::Member(member) = self { Ok(Some(member.copied().await?)) } else { Ok(None) }
+    }
+
+    /// Returns the number of punches that it holds; `None` for gateways and the echo.
     async fn held(&self) -> anyhow::Result<Option<u64>> {
         Ok(match self {
-            Self::Gateway(_) | Self::Echo(_) => None,
+            Self::Gateway(_) | Self::Echo(_) | Self::Member(_) => None,
             Self::Redis(redis) => Some(redis.held().await?),
             Self::Nats(nats) => Some(nats.held().await?),
             Self::Postgres(postgres) => Some(postgres.held().await?),
@@ -166,7 +192,7 @@ impl<'a> Bench<'a> {
         let client = || cpu::this_thread().and_then(Usage::of_thread);
         tokio::time::sleep(WARM_UP).await;
         gauge.turn(true);
-        let (from, before) = (clock::now(), (running.usage(), client()));
+        let (from, before) = (clock::now(), (running.usage(), client(), running.brokers()));
         tokio::time::sleep_until(end.into()).await;
         let mut answered = 0;
         if !gauge.has_latency() {
@@ -176,7 +202,7 @@ impl<'a> Bench<'a> {
             answered += first??;
         }
         gauge.turn(false);
-        let (took, after) = (clock::since(from), (running.usage(), client()));
+        let (took, after) = (clock::since(from), (running.usage(), client(), running.brokers()));
         let joined = async {
             while let Some(one) = loops.join_next().await {
                 answered += one??;
@@ -188,6 +214,7 @@ impl<'a> Bench<'a> {
         for mut driver in drivers {
             driver.shutdown().await;
         }
+        let copied_after = running.copied().await?;
         let punches = gauge.scans();
         ensure!(punches > 0, "nothing was answered within a turn");
         let figures = Figures {
@@ -196,6 +223,8 @@ impl<'a> Bench<'a> {
             latency_ms: [0.5, 0.99].map(|quantile| gauge.latency_ms(quantile)),
             server_cpu: cpu::each(before.0, after.0, punches),
             client_cpu: cpu::each(before.1, after.1, punches),
+            brokers_cpu: cpu::each(before.2, after.2, punches),
+            copied_after,
             connections,
         };
         Ok((figures, answered))

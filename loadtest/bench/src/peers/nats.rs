@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use async_nats::jetstream::{self, stream};
 use bytes::Bytes;
-use rustix::process::Signal;
 
+use super::brokers::{Brokers, CLUSTER, Syncs};
 use super::dial::{Connected, dial};
 use super::punch::{Punch, Source};
 use super::{Setup, Shape, Tls};
+use crate::cpu::Usage;
 use crate::gauge::Gauge;
-use crate::program::{self, Program, Server};
+use crate::program::Program;
 
 /// The stream.
 const STREAM: &str = "PUNCHES";
@@ -32,28 +33,38 @@ const TESTS_SERVER: &str = "tmp/foreign-venv/bin/nats-server";
 /// The directories in which a program of a build lies, the build's among them: BUILD/PROFILE/deps.
 const BUILD_DEPTH_MAX: usize = 3;
 
-/// The moment of the sync.
+/// A NATS as a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syncs {
-    /// After the acknowledgement, within minutes: the server's default.
+pub(super) enum Kind {
+    /// One server as Debian has it.
     Later,
-    BeforeAck,
+    /// One server that syncs before it acknowledges.
+    Synced,
+    /// Three such servers, which all hold each message.
+    Three,
 }
 
-impl Syncs {
-    /// Returns the name of the server's folder.
+impl Kind {
+    /// Returns the name of its folder.
     fn folder(self) -> &'static str {
         match self {
             Self::Later => "nats",
-            Self::BeforeAck => "nats-synced",
+            Self::Synced => "nats-synced",
+            Self::Three => "nats-three",
         }
     }
 
-    /// Returns its part of the configuration.
-    fn setting(self) -> &'static str {
+    fn syncs(self) -> Syncs {
         match self {
-            Self::Later => "",
-            Self::BeforeAck => ", sync_interval: always",
+            Self::Later => Syncs::Later,
+            Self::Synced | Self::Three => Syncs::BeforeAck,
+        }
+    }
+
+    fn servers(self) -> usize {
+        match self {
+            Self::Later | Self::Synced => 1,
+            Self::Three => CLUSTER,
         }
     }
 }
@@ -88,46 +99,37 @@ pub(super) fn program() -> anyhow::Result<Program> {
     Program::find(&["nats-server".into(), PathBuf::from("/usr/sbin/nats-server")], "nats-server")
 }
 
-/// A running server with its stream.
+/// A running server, or three, with the stream.
 pub(super) struct Nats {
     context: jetstream::Context,
     url: String,
-    server: Server,
+    brokers: Brokers,
 }
 
 impl Nats {
-    pub(super) async fn start(setup: &Setup<'_>, program: &Program, syncs: Syncs) -> anyhow::Result<Self> {
-        let folder = setup.scratch.folder(syncs.folder())?;
-        let port = program::free_port()?;
-        let (tls, file) = (setup.tls, folder.join("nats.conf"));
-        let text = format!(
-            "listen: \"127.0.0.1:{port}\"\n\
-             jetstream {{ store_dir: {:?}{} }}\n\
-             tls {{ cert_file: {:?}, key_file: {:?}, ca_file: {:?}, verify: true, timeout: 20 }}\n",
-            folder.join("store"),
-            syncs.setting(),
-            tls.certificate,
-            tls.key,
-            tls.authority
-        );
-        std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
-        let mut command = program::command(&program.path, None);
-        command.arg("--config").arg(&file);
-        let mut server = Server::start("NATS", command, folder.join("log"), Signal::TERM)?;
-        let url = format!("tls://{}:{port}", tls.server_name);
-        let context = server.answer(async || connect(tls, &url).await).await?;
+    pub(super) async fn start(setup: &Setup<'_>, program: &Program, kind: Kind) -> anyhow::Result<Self> {
+        let (folder, tls) = (setup.scratch.folder(kind.folder())?, setup.tls);
+        let mut brokers = Brokers::start(&folder, program, kind.syncs(), kind.servers(), Some(tls))?;
+        let url = format!("tls://{}:{}", tls.server_name, brokers.ports[0]);
         let config = stream::Config {
             name: STREAM.to_owned(),
             subjects: vec![SUBJECT.to_owned()],
             storage: stream::StorageType::File,
+            num_replicas: kind.servers(),
             ..stream::Config::default()
         };
-        context.create_stream(config).await.context("making the stream of NATS")?;
-        Ok(Self { context, url, server })
+        // Servers of a cluster find each other first.
+        let made = async || {
+            let context = connect(tls, &url).await?;
+            context.get_or_create_stream(config.clone()).await.context("making the stream of NATS")?;
+            anyhow::Ok(context)
+        };
+        let context = brokers.servers[0].answer(made).await?;
+        Ok(Self { context, url, brokers })
     }
 
-    pub(super) fn process(&self) -> u32 {
-        self.server.process()
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.brokers.usage()
     }
 
     pub(super) async fn connect(

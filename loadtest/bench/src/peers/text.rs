@@ -25,7 +25,7 @@ pub fn table(options: &Options, outcome: &PeersReport) -> String {
         let _ = writeln!(text, "\n  {}", shape(measured));
         let _ = writeln!(
             text,
-            "  {:<16}{:>36}{:>16}{:>11}{:>11}{:>7}  {:<26}{:<5}gateway ÷ it",
+            "  {:<18}{:>36}{:>16}{:>11}{:>11}{:>7}  {:<26}{:<5}gateway ÷ it",
             "",
             "punches/s",
             "p50 / p99 ms",
@@ -38,14 +38,14 @@ pub fn table(options: &Options, outcome: &PeersReport) -> String {
         for peer in Peer::ALL {
             let Some(per_second) = measured.spread(peer, |one| Some(one.per_second)) else {
                 if let Some(how) = outcome.absent.get(&peer) {
-                    let _ = writeln!(text, "  {:<16}{how}", peer.name());
+                    let _ = writeln!(text, "  {:<18}{how}", peer.name());
                 }
                 continue;
             };
             let ratio = if peer == Peer::Gateway { "-".to_owned() } else { ratio(measured.ratio(peer)) };
             let _ = writeln!(
                 text,
-                "  {:<16}{:>36}{:>16}{:>11}{:>11}{:>7}  {:<26}{:<5}{ratio}",
+                "  {:<18}{:>36}{:>16}{:>11}{:>11}{:>7}  {:<26}{:<5}{ratio}",
                 peer.name(),
                 rate(per_second),
                 latency(measured, peer),
@@ -60,10 +60,13 @@ pub fn table(options: &Options, outcome: &PeersReport) -> String {
     text.push('\n');
     for (peer, kept) in &outcome.kept {
         let (answered, held) = (thousands(kept.answered), thousands(kept.held));
-        let _ = writeln!(text, "  {:<16}answered {answered} punches, holds {held}", peer.name());
+        let _ = writeln!(text, "  {:<18}answered {answered} punches, holds {held}", peer.name());
     }
     for peer in outcome.versions.keys() {
-        let _ = writeln!(text, "  {:<16}{}", peer.name(), peer.work());
+        let _ = writeln!(text, "  {:<18}{}", peer.name(), peer.work());
+    }
+    for line in outcome.shapes.iter().flat_map(copies) {
+        let _ = writeln!(text, "  {line}");
     }
     for note in NOTES {
         let _ = writeln!(text, "  {note}");
@@ -102,6 +105,9 @@ pub fn markdown(options: &Options, outcome: &PeersReport) -> String {
     let _ = writeln!(text, "\n{}; {}.", run(options, outcome), versions(outcome));
     for peer in outcome.versions.keys() {
         let _ = writeln!(text, "{}: {}.", peer.name(), peer.work());
+    }
+    for line in outcome.shapes.iter().flat_map(copies) {
+        let _ = writeln!(text, "{line}");
     }
     for note in NOTES {
         let _ = writeln!(text, "{note}");
@@ -147,6 +153,7 @@ fn figures(one: &Figures) -> Value {
     json!({
         "punches": one.punches, "per_second": one.per_second, "p50_ms": one.latency_ms[0], "p99_ms": one.latency_ms[1],
         "server_us": micros(one.server_cpu), "client_us": micros(one.client_cpu), "connections": one.connections,
+        "brokers_us": micros(one.brokers_cpu), "copied_after_s": one.copied_after.map(|after| after.as_secs_f64()),
     })
 }
 
@@ -200,6 +207,22 @@ fn micros(measured: &Measured, peer: Peer, each: impl Fn(&Figures) -> Option<std
     spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.2}", spread.median))
 }
 
+/// Formats what the second copies of gateways in a fleet cost, a line each.
+fn copies(measured: &Measured) -> Vec<String> {
+    let line = |peer: Peer| {
+        let after = measured.spread(peer, |one| Some(one.copied_after?.as_secs_f64()))?;
+        let brokers = micros(measured, peer, |one| one.brokers_cpu);
+        Some(format!(
+            "{}, {}: the second copy had everything {:.1} s after a turn of the load (at most {:.1}); its brokers took {brokers} µs a punch.",
+            measured.shape,
+            peer.name(),
+            after.median,
+            after.high
+        ))
+    };
+    Peer::ALL.into_iter().filter_map(line).collect()
+}
+
 fn connections(measured: &Measured, peer: Peer) -> String {
     let spread = measured.spread(peer, |one| Some(one.connections as f64));
     spread.map_or_else(|| "-".to_owned(), |spread| thousands(spread.median.round() as u64))
@@ -234,6 +257,8 @@ mod tests {
             latency_ms: [1.0, 4.0],
             server_cpu: Some(Duration::from_micros(25)),
             client_cpu: None,
+            brokers_cpu: Some(Duration::from_micros(9)),
+            copied_after: Some(Duration::from_millis(1500)),
             connections: 1000,
         };
         let round =
@@ -278,8 +303,9 @@ mod tests {
             "1.0 / 4.0",
             "25.00",
             "2.00 (1.00 to 3.00)",
+            "Redis: the second copy had everything 1.5 s after a turn of the load (at most 1.5); its brokers took 9.00 µs a punch",
             "answered 10,000 punches, holds 10,001",
-            "NATS synced     not measured: get it",
+            "NATS synced       not measured: get it",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }

@@ -1,5 +1,5 @@
-//! The comparison with Redis, two versions of NATS and PostgreSQL against a small running city: each does its work, holds all answered punches, and is
-//! gone afterwards with all its files. No figure is judged.
+//! The comparison with Redis, NATS and PostgreSQL, and with gateways in fleets, against a small running city: each does its work, holds all
+//! answered punches, and is gone afterwards with all its files. No figure is judged.
 
 use std::collections::BTreeSet;
 use std::fmt::Arguments;
@@ -52,7 +52,7 @@ fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
     python::run(env!("CARGO_TARGET_TMPDIR"), &[]);
     let city = City::start(100, 4);
     let scratch = scratch();
-    let options = options(&city, scratch.path(), &[]);
+    let options = options(&city, scratch.path(), &Peer::ALL);
     let outcome = peers::run(&options, &note).expect("a run");
     println!("{}", peers::table(&options, &outcome));
 
@@ -65,19 +65,23 @@ fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
             assert!(figures.punches > 0 && figures.per_second > 0.0 && figures.latency_ms[1] > 0.0, "{what}");
             assert!(figures.connections > 0 && figures.connections <= measured.shape.frames(), "{what}");
             // NATS answers each punch by itself.
-            let whole = [Peer::Nats, Peer::NatsSynced].contains(peer)
+            let whole = [Peer::Nats, Peer::NatsSynced, Peer::NatsThree].contains(peer)
                 || figures.punches % u64::from(measured.shape.batch) == 0;
             assert!(whole, "{what}");
         }
     }
     let counted = |peer| outcome.shapes.iter().map(|one| one.rounds[0][&peer].punches).sum::<u64>();
-    let keeping = [Peer::Redis, Peer::Nats, Peer::NatsSynced, Peer::Postgres];
+    let keeping = [Peer::Redis, Peer::Nats, Peer::NatsSynced, Peer::Postgres, Peer::NatsThree];
     assert_eq!(outcome.kept.keys().copied().collect::<Vec<_>>(), keeping);
     for peer in keeping {
         let kept = outcome.kept[&peer];
         assert!(kept.held >= kept.answered && kept.answered >= counted(peer), "{peer:?}: {kept:?}");
     }
     assert!(outcome.absent.is_empty(), "{:?}", outcome.absent);
+    for peer in [Peer::FleetDisk, Peer::FleetReplicated] {
+        let is_copied = |round: &peers::Round| round[&peer].copied_after.is_some();
+        assert!(outcome.shapes.iter().all(|one| one.rounds.iter().all(is_copied)), "{peer:?}");
+    }
     assert_ne!(
         outcome.versions[&Peer::Nats],
         outcome.versions[&Peer::NatsSynced],
