@@ -18,8 +18,9 @@ use crate::{FleetConfig, Member, Trouble, snapshot};
 
 /// The interval at which the lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// The most rows that are applied in one transaction, which holds up nothing but this gateway's own chores: about a tenth of a second.
-const ROWS_PER_TRANSACTION: usize = 20_000;
+/// The most rows that are applied in one transaction, which holds up nothing but this gateway's own chores: about a second. Its page cache
+/// and the pages as they were before take 400 MB at most meanwhile, in a city of millions.
+const ROWS_PER_TRANSACTION: usize = 50_000;
 /// The longest wait for the next message that the stream has, before those that have come are applied.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// The most messages that are asked for at once.

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use clap::ValueEnum;
 use device::fleet::Fleet;
 use device::tokens::Tokens;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -26,6 +25,7 @@ mod gateway;
 mod lane;
 mod member;
 mod nats;
+mod peer;
 mod postgres;
 mod punch;
 mod redis;
@@ -35,6 +35,7 @@ mod text;
 mod tls;
 
 use bench::Bench;
+pub use peer::Peer;
 use scratch::Scratch;
 pub use shape::{Shape, thousands};
 pub use text::{json, markdown, table};
@@ -57,7 +58,7 @@ pub struct Options {
     /// Length of a turn, after its warm-up
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
     pub seconds: u32,
-    /// Put the servers on core 0 and this program's clients on core 1
+    /// Put the servers on core 0, and this program's clients and the brokers of gateways in a fleet on core 1
     #[arg(long)]
     pub pin: bool,
     /// Compare only with these; those of a fleet, with three brokers each, take part only if they are named
@@ -89,97 +90,6 @@ impl Options {
         let all = self.only.is_empty();
         let is_asked = move |peer: &Peer| self.only.contains(peer) || all && !peer.has_three_brokers();
         Peer::ALL.into_iter().filter(move |peer| *peer == Peer::Gateway || is_asked(peer))
-    }
-}
-
-/// The compared systems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Peer {
-    /// The running development city.
-    Gateway,
-    /// Raw QUIC that sends all bytes back: the floor.
-    Echo,
-    /// Redis: a script of GET and XADD.
-    Redis,
-    /// NATS JetStream as Debian has it: publish with acknowledgement.
-    Nats,
-    /// A current NATS JetStream that syncs before it acknowledges.
-    NatsSynced,
-    /// PostgreSQL: insert with a look-up, returning the colour.
-    Postgres,
-    /// A gateway in a fleet, with a second copy at three brokers for which no answer waits.
-    FleetDisk,
-    /// A gateway in a fleet that acknowledges a punch when the second copy has it, too.
-    FleetReplicated,
-    /// Three servers of a current NATS JetStream, which all sync before one acknowledges.
-    NatsThree,
-}
-
-impl Peer {
-    /// All peers, in the order of the report.
-    pub const ALL: [Self; 9] = [
-        Self::Gateway,
-        Self::FleetDisk,
-        Self::FleetReplicated,
-        Self::Echo,
-        Self::Redis,
-        Self::Nats,
-        Self::NatsSynced,
-        Self::NatsThree,
-        Self::Postgres,
-    ];
-
-    fn has_three_brokers(self) -> bool {
-        matches!(self, Self::FleetDisk | Self::FleetReplicated | Self::NatsThree)
-    }
-
-    /// Returns its name in a report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gateway => "Changtong",
-            Self::Echo => "raw QUIC echo",
-            Self::Redis => "Redis",
-            Self::Nats => "NATS JetStream",
-            Self::NatsSynced => "NATS synced",
-            Self::Postgres => "PostgreSQL",
-            Self::FleetDisk => "fleet, disk",
-            Self::FleetReplicated => "fleet, replicated",
-            Self::NatsThree => "NATS three synced",
-        }
-    }
-
-    /// Returns a text: the durability when it answers.
-    pub fn durable(self) -> &'static str {
-        match self {
-            Self::Gateway => "yes, synced",
-            Self::Echo => "keeps nothing",
-            Self::Redis => "yes, appendfsync always",
-            Self::Nats => "no, acks before fsync",
-            Self::NatsSynced => "yes, sync_interval always",
-            Self::Postgres => "yes, synchronous commit",
-            Self::FleetDisk => "yes, synced; copied after",
-            Self::FleetReplicated => "yes, on four disks",
-            Self::NatsThree => "yes, on three disks",
-        }
-    }
-
-    /// Returns a text: the way in which it does the work, and the parts that it leaves out.
-    pub fn work(self) -> &'static str {
-        match self {
-            Self::Gateway => {
-                "opens the sealed token, looks the colour up, appends, answers; refuses what came before"
-            }
-            Self::Echo => "the same bytes back: what QUIC, TLS and the kernel cost",
-            Self::Redis => "one script a punch, GET and XADD; plain codes, doubles not refused",
-            Self::Nats => "publish with ack; no look-up; doubles not refused",
-            Self::NatsSynced => "publish with ack, a sync for each message; no look-up; doubles not refused",
-            Self::FleetDisk => "as Changtong; a second copy at three brokers of its own, which no answer waits for",
-            Self::FleetReplicated => "as Changtong; an answer waits for the second copy, too",
-            Self::NatsThree => "publish with ack of three servers' syncs; no look-up; doubles not refused",
-            Self::Postgres => {
-                "one statement, INSERT with a look-up, a batch is one transaction; plain codes, doubles not refused"
-            }
-        }
     }
 }
 
@@ -332,6 +242,10 @@ async fn measure(
         let gateway = gateway.context("no process of ours has the gateway's port open")?;
         pins.put(&cpu::threads(gateway), CORES[0])?;
         pins.put(&[this_thread], CORES[1])?;
+        // They stand for other machines.
+        for broker in bench.brokers() {
+            pins.put(&cpu::threads(broker), CORES[1])?;
+        }
     }
     let measured = bench.shapes().await?;
     let kept = bench.kept().await?;

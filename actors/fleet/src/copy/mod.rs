@@ -33,12 +33,13 @@ pub(crate) use elsewhere::follow;
 pub use recover::{RecoverError, recover};
 pub use store::{COPY_STREAM, DAYS_STREAM};
 
-/// The interval at which the log is looked at for new batches. Answers that wait for the copy ask for it at once.
-const LOOK: Duration = Duration::from_millis(20);
-/// The most messages without an acknowledgement: they fill the way to a broker that needs 50 ms for each, and take 1 MiB of memory.
+/// The interval at which the log is looked at for new batches: what a machine that is lost takes with it. Each look at a busy log costs
+/// three servers a sync. Answers that wait for the copy ask for it at once.
+const LOOK: Duration = Duration::from_millis(100);
+/// The most messages without an acknowledgement: they fill the way to a broker that needs 50 ms for each, and take 8 MiB of memory.
 const FLIGHTS_MAX: usize = 16;
-/// The most bytes of batches in a message, whatever the broker takes: three servers that sync each message take 340 of them a second.
-const MESSAGE_BYTES: usize = 64 * 1024;
+/// The most bytes of batches in a message, if the broker takes them: three servers that sync each message take 340 small ones a second.
+const MESSAGE_BYTES: usize = 512 * 1024;
 /// The pause after trouble, before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// The pause after a copy was found to be another log's: nothing but an operator changes that.
@@ -111,21 +112,25 @@ async fn copy_until_trouble(
     let mut flights: VecDeque<Flight> = VecDeque::new();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // True until the log has no more than what was sent: an acknowledgement alone is no reason to look, so that messages are large.
+    let mut is_due = true;
     loop {
-        while flights.len() < FLIGHTS_MAX
-            && let Some(batches) =
-                tail.read(log.ledger.durable_lsn(), store.room(MESSAGE_BYTES)).map_err(unreadable)?
-        {
+        while is_due && flights.len() < FLIGHTS_MAX {
+            let read = tail.read(log.ledger.durable_lsn(), store.room(MESSAGE_BYTES)).map_err(unreadable)?;
+            let Some(batches) = read else {
+                is_due = false;
+                break;
+            };
             if let Some(days) = &mut days {
                 days.send(&batches.days, log).await?;
             }
             flights.push_back(store.send(batches).await?);
         }
-        let has_room = flights.len() < FLIGHTS_MAX;
         tokio::select! {
             copied = first(&mut flights) => reached(shared, log, copied?),
-            () = wanted(log), if has_room => {}
-            _ = look.tick(), if has_room => {
+            () = wanted(log), if !is_due => is_due = true,
+            _ = look.tick(), if !is_due => {
+                is_due = true;
                 if let Some(days) = &mut days {
                     days.look(log).await?;
                 }

@@ -119,7 +119,7 @@ impl Registry {
         let tables = tables::read(&self.connection)?;
         self.connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         self.sql(tables::PREPARE)?;
-        self.replication = 
+        self.replication =
             Some(Replication { outbox, tables, captures: false, forced: false, fills: Cell::new(false) });
         Ok(())
     }

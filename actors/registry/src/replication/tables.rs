@@ -218,8 +218,7 @@ fn insert(how: &str, name: &str, columns: &[String]) -> String {
 }
 
 fn update(name: &str, key: &[String], columns: &[String]) -> Option<String> {
-    let (keys, others): (Vec<_>, Vec<_>) =
-        (1..).zip(columns).partition(|(_, column)| key.contains(column));
+    let (keys, others): (Vec<_>, Vec<_>) = (1..).zip(columns).partition(|(_, column)| key.contains(column));
     let each = |columns: &[(i32, &String)], between: &str| {
         columns.iter().map(|(place, column)| format!("{column} = ?{place}")).collect::<Vec<_>>().join(between)
     };

@@ -150,6 +150,19 @@ impl<'a> Bench<'a> {
         Ok(Self { options, note, setup: setup.clone(), running, answered: BTreeMap::new() })
     }
 
+    /// Returns the brokers' processes of gateways in a fleet.
+    pub(super) fn brokers(&self) -> Vec<u32> {
+        let member = |(_, running): &(Peer, Running)| match running {
+            Running::Member(member) => member.brokers(),
+            Running::Gateway(_)
+            | Running::Echo(_)
+            | Running::Redis(_)
+            | Running::Nats(_)
+            | Running::Postgres(_) => Vec::new(),
+        };
+        self.running.iter().flat_map(member).collect()
+    }
+
     /// Runs all rounds of all shapes.
     pub(super) async fn shapes(&mut self) -> anyhow::Result<Vec<Measured>> {
         let mut measured = Vec::new();

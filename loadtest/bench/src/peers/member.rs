@@ -90,6 +90,10 @@ impl Member {
         Usage::of(self.server.process())
     }
 
+    pub(super) fn brokers(&self) -> Vec<u32> {
+        self.brokers.servers.iter().map(Server::process).collect()
+    }
+
     pub(super) fn brokers_usage(&self) -> Option<Usage> {
         self.brokers.usage()
     }
@@ -136,7 +140,8 @@ fn fleet_command(gateway: &Path, act: &str) -> Command {
 
 /// Makes a recovery key; returns its public half.
 fn recovery_key(gateway: &Path, folder: &Path) -> anyhow::Result<String> {
-    let said = fleet_command(gateway, "recovery-key").arg("--out").arg(folder.join("recovery.key")).output()?;
+    let said =
+        fleet_command(gateway, "recovery-key").arg("--out").arg(folder.join("recovery.key")).output()?;
     ensure!(said.status.success(), "making a recovery key: {}", String::from_utf8_lossy(&said.stderr).trim());
     let text = String::from_utf8(said.stdout)?;
     let key = text.split('"').nth(1).context("`changtong fleet recovery-key` prints no key")?;
