@@ -83,13 +83,18 @@ impl Member {
         command
     }
 
-    /// Starts the process and waits until it is ready.
-    pub fn start(&mut self) {
+    /// Starts the process.
+    pub fn launch(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.root.join("stderr.log"));
         let mut command = self.program();
         command.arg("serve").arg("--config").arg(self.root.join("changtong.toml"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a log file"));
         self.process = Some(command.spawn().expect("the gateway starts"));
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub fn start(&mut self) {
+        self.launch();
         wait_for("a member's readiness", || {
             let ended =
                 self.process.as_mut().and_then(|process| process.try_wait().expect("our own process"));
@@ -262,7 +267,8 @@ impl Member {
         registry.shared_digest().expect("read")
     }
 
-    fn status(&self) -> Option<Value> {
+    /// Returns what `changtong status` tells of it.
+    pub fn status(&self) -> Option<Value> {
         let (_, out, _) = self.command(&["status", "--json"]);
         serde_json::from_str(&out).ok()
     }

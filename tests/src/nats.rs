@@ -4,8 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::wait_for;
+
+/// The time within which a server answers; one whose cluster has no leader does not.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A running server; it ends with the value.
 pub struct Nats {
@@ -37,16 +41,7 @@ impl Nats {
 
     /// Removes the messages of a stream before that position, as a server does that is told to.
     pub fn trim(&self, stream: &str, position: u64) {
-        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("the broker");
-        let body = format!("{{\"seq\":{position}}}");
-        let request = format!(
-            "CONNECT {{\"verbose\":false}}\r\nSUB trimmed 1\r\nPUB $JS.API.STREAM.PURGE.{stream} trimmed {}\r\n{body}\r\n",
-            body.len()
-        );
-        connection.write_all(request.as_bytes()).expect("sent");
-        let answer =
-            BufReader::new(connection).lines().map_while(Result::ok).find(|line| line.contains("purged"));
-        assert!(answer.is_some_and(|answer| answer.contains("\"success\":true")));
+        trim(&self.url(), stream, position);
     }
 
     /// Destroys the store of a server that has ended.
@@ -66,6 +61,28 @@ impl Drop for Nats {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Has the server at that address remove the messages of a stream before that position, on all servers.
+pub fn trim(url: &str, stream: &str, position: u64) {
+    let body = format!("{{\"seq\":{position}}}");
+    ask(url, &format!("$JS.API.STREAM.PURGE.{stream}"), &body, "\"success\":true");
+}
+
+/// Asks the server at that address, or a stream by a message on its subject, until the answer says that it is done.
+pub fn ask(url: &str, subject: &str, body: &str, done: &str) {
+    let address = url.strip_prefix("nats://").expect("a URL");
+    let request = format!(
+        "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer {}\r\n{body}\r\n",
+        body.len()
+    );
+    wait_for(subject, || {
+        let mut connection = TcpStream::connect(address).ok()?;
+        connection.set_read_timeout(Some(ANSWER)).expect("a time");
+        connection.write_all(request.as_bytes()).ok()?;
+        let mut lines = BufReader::new(connection).lines().map_while(Result::ok);
+        lines.find(|line| line.starts_with('{'))?.contains(done).then_some(())
+    });
 }
 
 fn spawn(directory: &Path, port: u16) -> Child {

@@ -15,7 +15,7 @@ use super::members::{green, shown_by};
 const PUNCHES: usize = 20;
 
 /// Makes the recovery keys in a file; returns the line for the configurations.
-fn recovery_key(file: &Path) -> String {
+pub(super) fn recovery_key(file: &Path) -> String {
     let (status, out, err) = run(&["fleet", "recovery-key", "--out", file.to_str().expect("plain")]);
     assert!(status.success() && out.starts_with("recovery_key = \""), "{out}{err}");
     out
