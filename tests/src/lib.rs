@@ -30,6 +30,7 @@ pub mod served;
 pub mod small_disk;
 pub mod stalled;
 pub mod stand_in;
+pub mod tapping;
 pub mod traced;
 pub mod walk;
 pub mod watched;
@@ -81,8 +82,7 @@ fn rest(pause: Duration) {
     std::thread::sleep(pause);
 }
 
-/// Returns the command line prefix for a gateway with another clock, `FAKETIME=+4d` for example; its waits take as long as
-/// before. It needs Debian's libfaketime.
+/// Returns the words before those of a gateway with another clock, `FAKETIME=+4d` for example; waits take as long. It needs Debian's libfaketime.
 pub const fn clock_of(faketime: &str) -> [&str; 4] {
     ["env", "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1", faketime]
 }

@@ -172,9 +172,17 @@ impl Member {
 
     /// Runs a command on its data, signed by so many of the city's operators.
     pub fn order(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
-        let keys = self.operators[..operators].iter();
-        let signs = keys.flat_map(|key| ["--sign", key.to_str().expect("plain")]);
-        self.command(&words.iter().copied().chain(signs).collect::<Vec<_>>())
+        said(&mut self.prepared(operators, words))
+    }
+
+    /// Prepares a command on its data, signed by so many of the city's operators.
+    pub fn prepared(&self, operators: usize, words: &[&str]) -> Command {
+        let mut command = self.program();
+        command.args(words).arg("--data").arg(&self.data);
+        for key in &self.operators[..operators] {
+            command.arg("--sign").arg(key);
+        }
+        command
     }
 
     /// Does what [`Self::order`] does on a machine that has another clock than its own.
@@ -189,7 +197,7 @@ impl Member {
 
     /// Runs a command on its data.
     pub fn command(&self, words: &[&str]) -> (ExitStatus, String, String) {
-        said(self.program().args(words).arg("--data").arg(&self.data))
+        self.order(0, words)
     }
 
     /// Runs a command on the gateway that its configuration names, also while it does not run, signed by so many of the city's operators.

@@ -38,7 +38,7 @@ use protocol::{DeviceId, Epoch, GatewayAddress, Sequence};
 use registry::replication::{Step, StreamPlace};
 
 pub use broker::REGISTRY_STREAM;
-pub use calls::{CallError, Calls, Pieces, Take};
+pub use calls::{CallError, Calls, Heard, Pieces, Take};
 pub use copy::{COPY_STREAM, DAYS_STREAM, PunchLog, RecoverError, recover};
 pub use lease::Leader;
 pub use orders::Orders;

@@ -3,7 +3,9 @@
 //! that leads.
 //!
 //! - `passages`: the passages of all gateways at a place. `punches`: the export of all logs. Each punch once.
+//! - `lines`: answers in lines as they come, of one gateway or of all at the same time.
 
+mod lines;
 pub(crate) mod passages;
 pub(crate) mod punches;
 
@@ -38,6 +40,8 @@ pub(crate) enum Request {
     Passages { place: u32, from_ms: u64, to_ms: u64 },
     /// The punches of this gateway's log that it received in that time. The answer is an export in lines of JSON.
     Punches { from_ms: u64, to_ms: u64 },
+    /// This gateway's verdicts as they are given, by an order on record, until its operators are revoked. The answer is lines of JSON.
+    Tap { authority: String, operators: String, region: Option<u16>, colour: Option<String>, seconds: u64 },
     /// A new check of this gateway's log, whose answer names no person: a [`VerifyReport`].
     Verify,
     /// A reload of the gateway's files. The answer is [`Reloaded`].
@@ -136,27 +140,6 @@ impl<'a> Leader<'a> {
     pub(crate) async fn ask<T: DeserializeOwned>(&self, request: &Request) -> anyhow::Result<T> {
         let answer = self.calls.ask(&self.name, &encode(request)).await;
         read(&self.name, &answer.map_err(explained)?)
-    }
-
-    /// Has it carry an order out; `take` gets its lines.
-    pub(crate) async fn order<T: DeserializeOwned>(
-        &self,
-        request: &Request,
-        take: &mut dyn FnMut(T) -> bool,
-    ) -> anyhow::Result<()> {
-        let (mut lines, mut strange) = (Lines::default(), None);
-        let mut hear = |bytes: &[u8]| {
-            let read = lines.take(bytes, |line| Ok(take(read(&self.name, line)?)));
-            read.unwrap_or_else(|error: anyhow::Error| {
-                strange = Some(error);
-                false
-            })
-        };
-        let called = self.calls.call(&self.name, &encode(request), &mut hear).await;
-        match strange {
-            Some(error) => Err(error),
-            None => called.map_err(explained),
-        }
     }
 
     /// Asks with a citizen's receipt, for a device that is connected here. Where the outcome is not certain the receipt may be used up.
@@ -296,27 +279,6 @@ fn read<T: DeserializeOwned>(gateway: &str, bytes: &[u8]) -> anyhow::Result<T> {
     })
 }
 
-/// Bytes that come in parts, as whole lines.
-#[derive(Default)]
-struct Lines(Vec<u8>);
-
-impl Lines {
-    /// Takes the next bytes and passes each whole line on, until `each` returns false or fails.
-    fn take<E>(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8]) -> Result<bool, E>) -> Result<bool, E> {
-        let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let (line, others) = rest.split_at(end);
-            self.0.extend_from_slice(line);
-            rest = &others[1..];
-            if !each(&std::mem::take(&mut self.0))? {
-                return Ok(false);
-            }
-        }
-        self.0.extend_from_slice(rest);
-        Ok(true)
-    }
-}
-
 /// Waits for a future, on a thread that may block.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -326,29 +288,6 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_whole_wherever_they_are_cut() {
-        let text = b"{\"one\":1}\n\n{\"two\":2}\n";
-        for cut in 0..text.len() {
-            let (mut lines, mut heard) = (Lines::default(), Vec::new());
-            for part in [&text[..cut], &text[cut..]] {
-                let took = lines.take(part, |line| {
-                    heard.push(line.to_vec());
-                    Ok::<_, ()>(true)
-                });
-                assert_eq!(took, Ok(true));
-            }
-            assert_eq!(heard, [b"{\"one\":1}".to_vec(), Vec::new(), b"{\"two\":2}".to_vec()], "{cut}");
-            assert!(lines.0.is_empty());
-        }
-        let mut heard = 0;
-        let stopped = Lines::default().take(b"1\n2\n3\n", |_| {
-            heard += 1;
-            Ok::<_, ()>(heard < 2)
-        });
-        assert_eq!((stopped, heard), (Ok(false), 2));
-    }
 
     #[test]
     fn an_answer_to_a_receipt_crosses_as_it_is() {

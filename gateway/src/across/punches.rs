@@ -9,7 +9,8 @@ use anyhow::{Context, bail};
 use ledger::{ExportFormat, PunchRow, PunchRows};
 use serde::{Deserialize, Serialize};
 
-use super::{Away, Lines, Others, Request, encode, wait};
+use super::lines::Lines;
+use super::{Away, Others, Request, encode, wait};
 
 /// The most ranges of numbers that are kept: many changes of the gateway for each device of a large city, about 300 MB.
 const RANGES_MAX: usize = 4_000_000;

@@ -19,7 +19,7 @@ use crate::across::{Receipted, Request};
 use crate::ending;
 use crate::enrol::{self, NoteCertificate};
 use crate::operator::OperatorContext;
-use crate::operator::orders::{self, Progress, forward};
+use crate::operator::orders::{self, Progress, TapAct, Tapped, forward};
 use crate::trajectory;
 
 /// The most requests at one time that take a thread: as many as operators' connections.
@@ -110,6 +110,13 @@ fn perform(
             let mut out = Told { pieces, part: Vec::new() };
             ledger::export(directory, days, (ExportFormat::JsonLines, &(from_ms..=to_ms)), &mut out)?;
             Ok(out.part)
+        }
+        Request::Tap { authority, operators, region, colour, seconds } => {
+            tracing::info!(from, operators, "another gateway taps this one's verdicts");
+            let (act, by) = (TapAct { region, colour, seconds }, Signers { authority, operators });
+            let mut tell = |tapped: Tapped| line(&tapped).is_ok_and(|line| pieces.tell_blocking(line));
+            orders::tap_for(&act, &by, context, &mut tell)?;
+            Ok(Vec::new())
         }
         Request::Verify => encode(&ledger::verify(directory, days, &context.keys.signing_public())?),
         Request::Reload => {

@@ -11,13 +11,15 @@
 mod answering;
 mod wire;
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, Message, StatusCode, Subscriber};
-use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt};
 use keys::random;
 use tokio::time::timeout;
 
@@ -48,6 +50,14 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// The taker of an answer's bytes; false ends the call.
 pub type Take<'a> = dyn FnMut(&[u8]) -> bool + 'a;
+
+/// A part of what is heard of one gateway while several are asked.
+pub enum Heard<'a> {
+    /// Bytes of its answer.
+    Bytes(&'a [u8]),
+    /// The end of its call.
+    End(Result<(), CallError>),
+}
 
 /// A call that has no answer, or no whole one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,6 +134,20 @@ impl Calls {
     /// # Errors
     /// There is no whole answer; the error says whether the request may have been done.
     pub async fn call(&self, gateway: &str, request: &[u8], take: &mut Take<'_>) -> Result<(), CallError> {
+        self.call_until(gateway, request, take, pending()).await
+    }
+
+    /// Does what [`Self::call`] does, until `stop` is there: then the work at that gateway ends at once, as if `take` had returned false.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_until(
+        &self,
+        gateway: &str,
+        request: &[u8],
+        take: &mut Take<'_>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), CallError> {
         let away = || CallError::Away { gateway: gateway.to_owned() };
         let client = self.client.get().filter(|client| client.connection_state() == State::Connected);
         let client = client.ok_or_else(away)?;
@@ -143,7 +167,7 @@ impl Calls {
         line.answerer = answerer;
         let sealed = line.seal(Step::Request, 0, request).map_err(|_| away())?;
         client.publish(outbox.clone(), sealed.into()).await.map_err(|_| away())?;
-        receive(client, &line, &mut inbound, (&outbox, take)).await
+        receive(client, &line, &mut inbound, (&outbox, take, stop)).await
     }
 
     /// Asks a gateway and collects its answer.
@@ -163,6 +187,24 @@ impl Calls {
     /// Asks these gateways at the same time and collects their answers, in the order given.
     pub async fn ask_each(&self, gateways: &[String], request: &[u8]) -> Vec<Result<Vec<u8>, CallError>> {
         join_all(gateways.iter().map(|gateway| self.ask(gateway, request))).await
+    }
+
+    /// Asks these gateways at the same time, until `stop` is there. `hear` gets what each of them says, by its place among them, and returns
+    /// false to end its call.
+    pub async fn hear_each(
+        &self,
+        gateways: &[String],
+        request: &[u8],
+        hear: &dyn Fn(usize, Heard<'_>) -> bool,
+        stop: impl Future<Output = ()>,
+    ) {
+        let stop = stop.shared();
+        let calls = gateways.iter().enumerate().map(async |(at, gateway)| {
+            let mut take = |bytes: &[u8]| hear(at, Heard::Bytes(bytes));
+            let end = self.call_until(gateway, request, &mut take, stop.clone()).await;
+            hear(at, Heard::End(end));
+        });
+        join_all(calls).await;
     }
 
     /// Rings; returns the random number and the subject of the gateway that is ready.
@@ -204,23 +246,36 @@ fn subject(key: &str, gateway: &str) -> String {
     format!("{SUBJECT}.{key}.{gateway}")
 }
 
-/// Takes the pieces of an answer, in their order, to the last one.
+/// Takes the pieces of an answer, in their order, to the last one, or until `stop` is there.
 async fn receive(
     client: &Client,
     line: &Line<'_>,
     inbound: &mut Subscriber,
-    (outbox, take): (&str, &mut Take<'_>),
+    (outbox, take, stop): (&str, &mut Take<'_>, impl Future<Output = ()>),
 ) -> Result<(), CallError> {
     let broken = || CallError::Broken { gateway: line.called.to_owned() };
-    let mut expected = 0;
-    while let Ok(Some(message)) = timeout(SILENCE, inbound.next()).await {
+    // An answerer that hears that no piece at all was taken ends its work.
+    let taken = async |upto| {
+        let sealed = line.seal(Step::Taken, upto, &[]).map_err(|_| broken())?;
+        client.publish(outbox.to_owned(), sealed.into()).await.map_err(|_| broken())
+    };
+    let (mut expected, mut stop) = (0, pin!(stop));
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = &mut stop => {
+                taken(0).await?;
+                return Err(CallError::Stopped);
+            }
+            message = timeout(SILENCE, inbound.next()) => message.ok().flatten().ok_or_else(broken)?,
+        };
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             return Err(broken());
         }
         let Some((number, plain)) = line.open(Step::Piece, &message.payload) else { continue };
         let piece = Piece::of_bytes(&plain).filter(|_| number == expected).ok_or_else(broken)?;
         expected += 1;
-        let taken = match piece {
+        let goes_on = match piece {
             Piece::Beat => true,
             Piece::More(bytes) => take(&bytes),
             Piece::Last(bytes) => {
@@ -230,15 +285,12 @@ async fn receive(
                 return Err(CallError::Refused { text: String::from_utf8_lossy(&text).into_owned() });
             }
         };
-        // An answerer that hears that no piece at all was taken ends its work.
-        let upto = if taken { expected } else { 0 };
-        if !taken || expected.is_multiple_of(WINDOW / 2) {
-            let sealed = line.seal(Step::Taken, upto, &[]).map_err(|_| broken())?;
-            client.publish(outbox.to_owned(), sealed.into()).await.map_err(|_| broken())?;
-        }
-        if !taken {
+        if !goes_on {
+            taken(0).await?;
             return Err(CallError::Stopped);
         }
+        if expected.is_multiple_of(WINDOW / 2) {
+            taken(expected).await?;
+        }
     }
-    Err(broken())
 }

@@ -27,6 +27,11 @@ pub(super) async fn answer(log: Arc<Mutex<Log>>, from: String, request: Vec<u8>,
             }
             pieces.end(Ok(vec![40])).await;
         }
+        b"silent" => {
+            let _under_way = Arc::clone(&lock(&log).under_way);
+            pieces.tell(vec![1]).await;
+            std::future::pending().await
+        }
         b"endless" => {
             let _under_way = Arc::clone(&lock(&log).under_way);
             while pieces.tell(vec![0; 1_000]).await {}
@@ -85,6 +90,25 @@ fn answers_come_whole_or_with_the_reason_and_a_gateway_that_is_away_is_named_at_
     let began = clock::now();
     assert_eq!(ask(&north, "south", b"who"), Err(CallError::Away { gateway: name() }));
     eprintln!("a gateway that has ended is known to be away after {:?}", clock::since(began));
+}
+
+#[test]
+fn a_caller_that_stops_ends_the_work_there_also_while_it_has_nothing_to_say() {
+    let nats = Nats::start("");
+    let directory = tempfile::tempdir().unwrap();
+    let [north, south] = two(directory.path(), &nats);
+    for request in [&b"silent"[..], b"endless"] {
+        let heard = tokio::sync::Notify::new();
+        let mut take = |_: &[u8]| {
+            heard.notify_one();
+            true
+        };
+        let stopped = block_on(north.peers.calls().call_until("south", request, &mut take, heard.notified()));
+        assert_eq!(stopped, Err(CallError::Stopped));
+        wait_for("the end of the work", || {
+            (Arc::strong_count(&lock(&south.log).under_way) == 1).then_some(())
+        });
+    }
 }
 
 #[test]

@@ -10,8 +10,13 @@ use crate::{Registry, RegistryError};
 impl Registry {
     /// Returns the SHA-256 over all shared rows, hexadecimal. Reads the whole registry.
     pub fn shared_digest(&self) -> Result<String, RegistryError> {
+        Ok(self.shared_digest_at()?.0)
+    }
+
+    /// Returns the SHA-256 over all shared rows, hexadecimal, and the position in the fleet's stream at which they are so.
+    pub fn shared_digest_at(&self) -> Result<(String, u64), RegistryError> {
         let mut digest = Context::new(&SHA256);
-        // One snapshot for all tables.
+        // One snapshot for all tables and the position.
         let snapshot = self.connection.unchecked_transaction()?;
         for table in tables::read(&snapshot)? {
             digest.update(table.name.as_bytes());
@@ -28,6 +33,6 @@ impl Registry {
                 }
             }
         }
-        Ok(hex::encode(digest.finish().as_ref()))
+        Ok((hex::encode(digest.finish().as_ref()), self.position()?))
     }
 }

@@ -49,6 +49,9 @@ pub(crate) enum Command {
     Digest {
         #[command(flatten)]
         at: At,
+        /// For programs, with the position.
+        #[arg(long)]
+        json: bool,
     },
     /// Makes the key by which the gateways of a fleet seal their changes: fleet.key beside the other keys. The first gateway makes it; the
     /// others get a copy of the whole key directory but `days`.
@@ -120,14 +123,7 @@ impl Command {
                 }
                 Ok(ExitCode::from(u8::from(standing.is_adrift())))
             }
-            Self::Digest { at } => {
-                let named = at.find()?;
-                named.there()?;
-                let keys = Keys::load(&named.keys()?)?;
-                let registry = Registry::open_to_read(&Settings::registry_path(&named.data), &keys)?;
-                say!("{}", registry.shared_digest()?);
-                Ok(ExitCode::SUCCESS)
-            }
+            Self::Digest { at, json } => digest(&at, json),
             Self::Key { at } => {
                 let keys = at.keys()?;
                 if !keys.is_dir() {
@@ -156,6 +152,20 @@ impl Command {
             Self::Recover { name, key, case, desk, format } => recover(name, &key, case, &desk, format),
         }
     }
+}
+
+fn digest(at: &At, json: bool) -> anyhow::Result<ExitCode> {
+    let named = at.find()?;
+    named.there()?;
+    let keys = Keys::load(&named.keys()?)?;
+    let registry = Registry::open_to_read(&Settings::registry_path(&named.data), &keys)?;
+    let (digest, position) = registry.shared_digest_at()?;
+    if json {
+        say!("{}", serde_json::json!({ "digest": digest, "position": position }));
+    } else {
+        say!("{digest}");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn recover(

@@ -35,7 +35,7 @@ pub(crate) use gateway::activate_policy::show_diff as show_policy_diff;
 pub(crate) use order::{Answer, Order, exit_code, print, print_answer, show_json};
 pub(crate) use passages::export::PunchFormat;
 pub(crate) use passages::recover::ToRecover;
-pub(crate) use passages::tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
+pub(crate) use passages::tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, TapShare, Tapped, tap_for};
 pub(crate) use pipeline::end_here;
 pub(crate) use places::{AddPlace, DecideUnit, ListPlaces, ListUnits, PlaceLine, Places, RegionLine};
 pub(crate) use shifts::{InviteStaff, ListShifts, RevokeShift, Shifts};

@@ -136,6 +136,17 @@ fn orders_at_the_leader_hold_at_every_gateway_and_outlive_its_death() {
     north.start();
     north.wait_for_all_of(&south);
     assert_eq!(north.digest(), south.digest());
+    for member in [&north, &south] {
+        // The leader goes on to change what is due.
+        wait_for("the digest", || {
+            let (_, text, _) = member.at_rest(0, &["fleet", "digest"]);
+            let (_, out, err) = member.at_rest(0, &["fleet", "digest", "--json"]);
+            let said: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+            let (digest, position) = (member.digest(), member.standing()?["position"].clone());
+            (text.trim() == digest && said == serde_json::json!({ "digest": digest, "position": position }))
+                .then_some(())
+        });
+    }
     let last: u64 = codes.last().expect("many").parse().expect("a number");
     assert_eq!(shown(&north.fleet(), last), Colour::Red);
     hand_over(&south, &north);

@@ -14,3 +14,4 @@ mod moving;
 mod overload;
 mod schedule;
 mod several;
+mod taps;

@@ -1,16 +1,13 @@
 //! Live verdicts on an operator's screen: they come at once, without personal data, the look is on record before the first
 //! line, and no device waits for a screen.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::process::Command;
 
 use device::tokens::{Person, Tokens};
 use device::{Device, Fleet};
 use protocol::{Direction, PlaceId, Punch, RegionId, Scanned};
-use runtime::lock::lock;
 use serde_json::Value;
+use tests::tapping::Tapping;
 use tests::walk::{Crew, device, endpoint, prove};
 use tests::{City, binary, block_on, wait_for};
 
@@ -19,76 +16,17 @@ const MANY: u64 = 60_000;
 /// Scans of one frame.
 const FRAME: usize = 64;
 
-type Lines = Arc<Mutex<Vec<String>>>;
-
-/// A tap that runs beside the test; it ends with the value.
-struct Tapping {
-    process: Child,
-    out: Lines,
-    err: Lines,
-    readers: Vec<JoinHandle<()>>,
+/// Begins a tap; with `reads`, its lines are read.
+fn begin(city: &City, case: &str, words: &[&str], reads: bool) -> Tapping {
+    let mut command = Command::new(binary());
+    command.args(["--log", "warn", "tap", "--case", case, "--json", "--data"]).arg(city.data());
+    command.arg("--sign").arg(&city.fleet().operators[0]).args(words);
+    Tapping::begin(command, reads)
 }
 
-fn collect(from: impl std::io::Read + Send + 'static) -> (Lines, JoinHandle<()>) {
-    let lines = Lines::default();
-    let mine = Arc::clone(&lines);
-    let read = move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            lock(&mine).push(line);
-        }
-    };
-    (lines, std::thread::spawn(read))
-}
-
-impl Tapping {
-    /// Begins a tap; with `reads`, its lines are read.
-    fn begin(city: &City, case: &str, words: &[&str], reads: bool) -> Self {
-        let mut command = Command::new(binary());
-        command.args(["--log", "warn", "tap", "--case", case, "--json", "--data"]).arg(city.data());
-        command.arg("--sign").arg(&city.fleet().operators[0]).args(words);
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the program runs");
-        let (err, reader) = collect(process.stderr.take().expect("piped"));
-        let mut readers = vec![reader];
-        let out = if reads {
-            let (out, reader) = collect(process.stdout.take().expect("piped"));
-            readers.push(reader);
-            out
-        } else {
-            Lines::default()
-        };
-        Self { process, out, err, readers }
-    }
-
-    /// Does what [`Self::begin`] does, and waits until the tap is open.
-    fn open(city: &City, case: &str, words: &[&str], reads: bool) -> Self {
-        let tapping = Self::begin(city, case, words, reads);
-        wait_for("the tap", || tapping.said().contains("the tap is open").then_some(()));
-        tapping
-    }
-
-    fn said(&self) -> String {
-        lock(&self.err).join("\n")
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let lines = lock(&self.out);
-        lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
-    }
-
-    /// Waits for the end and the whole output; returns the exit status.
-    fn end(mut self) -> (bool, Vec<Value>, String) {
-        let status = wait_for("the tap's end", || self.process.try_wait().expect("our own process"));
-        self.readers.drain(..).for_each(|reader| reader.join().expect("it reads to the end"));
-        (status.success(), self.lines(), self.said())
-    }
-}
-
-impl Drop for Tapping {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Does what [`begin`] does, and waits until the tap is open.
+fn open(city: &City, case: &str, words: &[&str], reads: bool) -> Tapping {
+    begin(city, case, words, reads).wait_until_it_says("the tap is open")
 }
 
 fn seen(person: &Person, place: PlaceId, tokens: &Tokens) -> Punch {
@@ -120,9 +58,9 @@ fn verdicts_are_shown_while_they_are_given_and_nobody_is_in_them() {
     let (fleet, tokens) = (city.fleet(), Tokens::load(&city.fleet()).expect("the city's codes"));
     let (place, region) = fleet.devices[0].places().next().expect("a place");
     let number = region.0.to_string();
-    let all = Tapping::open(&city, "T-1", &["--region", &number], true);
+    let all = open(&city, "T-1", &["--region", &number], true);
     let other = RegionId(if region.0 == 1 { 2 } else { 1 }).0.to_string();
-    let red = Tapping::open(&city, "T-2", &["--region", &other, "--colour", "red"], true);
+    let red = open(&city, "T-2", &["--region", &other, "--colour", "red"], true);
     assert!((city.metric("changtong_taps", "") - 2.0).abs() < 0.1);
 
     let sent = block_on(async {
@@ -182,8 +120,8 @@ fn verdicts_are_shown_while_they_are_given_and_nobody_is_in_them() {
 fn a_filter_by_colour_shows_that_colour_alone() {
     let city = City::start(2_000, 1);
     let (fleet, tokens) = (city.fleet(), Tokens::load(&city.fleet()).expect("the city's codes"));
-    let all = Tapping::open(&city, "T-1", &[], true);
-    let one = Tapping::open(&city, "T-2", &["--colour", "green"], true);
+    let all = open(&city, "T-1", &[], true);
+    let one = open(&city, "T-2", &["--colour", "green"], true);
     let region = fleet.devices[0].places().next().expect("a place").1;
     block_on(async {
         let endpoint = endpoint(&fleet);
@@ -202,14 +140,14 @@ fn a_filter_by_colour_shows_that_colour_alone() {
 #[test]
 fn a_tap_that_is_killed_at_once_is_on_record_and_ends() {
     let city = City::start(100, 1);
-    let mut tapping = Tapping::open(&city, "T-9", &["--seconds", "600"], true);
-    tapping.process.kill().expect("our own process");
+    let mut tapping = open(&city, "T-9", &["--seconds", "600"], true);
+    tapping.kill();
     let code = Tokens::load(&city.fleet()).expect("codes").people()[0].code.get().to_string();
     let (status, out, err) = city.signed(1, &["code", "accesses", &code, "--case", "C-1"]);
     assert!(status.success() && out.contains("T-9"), "{out}{err}");
     wait_for("the tap's end", || (city.metric("changtong_taps", "") == 0.0).then_some(()));
-    let (done, _, said) = Tapping::begin(&city, "T-10", &["--seconds", "1"], true).end();
-    assert!(done && said.contains("0 verdicts shown, 0 dropped"), "it ends by itself: {said}");
+    let (done, _, said) = begin(&city, "T-10", &["--seconds", "1"], true).end();
+    assert!(done == Some(0) && said.contains("0 verdicts shown, 0 dropped"), "it ends by itself: {said}");
 }
 
 #[test]
@@ -233,9 +171,9 @@ fn a_tap_takes_a_case_a_role_and_an_operator_who_is_in_office() {
     refused(&city, &["--case", "T-1", "--region", "999"], "there is no region 999");
     refused(&city, &["--case", "T-1", "--colour", "blue"], "a colour is");
     refused(&city, &["--case", "T-1", "--seconds", "601"], "601");
+    refused(&city, &["--case", "T-1", "--fleet"], "in no fleet");
 
-    let open: Vec<Tapping> =
-        (0..2).map(|_| Tapping::open(&city, "T-2", &["--seconds", "600"], true)).collect();
+    let open: Vec<Tapping> = (0..2).map(|_| open(&city, "T-2", &["--seconds", "600"], true)).collect();
     refused(&city, &["--case", "T-3"], "2 taps are open");
     // A revoked operator sees no more.
     let second = city.fleet().operators[1].display().to_string();
@@ -248,7 +186,7 @@ fn a_tap_takes_a_case_a_role_and_an_operator_who_is_in_office() {
     }
     for tapping in open {
         let (done, _, said) = tapping.end();
-        assert!(!done && said.contains("the signature of li-na is not valid"), "{said}");
+        assert!(done == Some(2) && said.contains("the signature of li-na is not valid"), "{said}");
     }
     refused(&city, &["--case", "T-4"], "the signature of li-na is not valid");
     assert!(city.terminate().success());
@@ -260,7 +198,7 @@ fn a_screen_that_takes_nothing_slows_no_device_down() {
     let city = City::start(100, 2);
     let fleet = city.fleet();
     let region = fleet.devices[0].places().next().expect("a place").1;
-    let mut slow = Tapping::open(&city, "T-1", &["--seconds", "600"], false);
+    let mut slow = open(&city, "T-1", &["--seconds", "600"], false);
     let walkers = block_on(async {
         let (crew, mut gate) = (Crew::start(&fleet, 1..2), device(&endpoint(&fleet), &fleet, 0));
         for _ in 0..MANY / FRAME as u64 {
@@ -271,9 +209,7 @@ fn a_screen_that_takes_nothing_slows_no_device_down() {
     });
     // Every punch beside it was acknowledged, once; and the screen that is read again says what it missed.
     println!("{:?}", prove(&city, walkers));
-    let (out, reader) = collect(slow.process.stdout.take().expect("piped"));
-    slow.out = out;
-    slow.readers.push(reader);
+    slow.read();
     let dropped = wait_for("what was dropped", || {
         slow.lines().iter().filter_map(|line| line["dropped"].as_u64()).next_back()
     });
