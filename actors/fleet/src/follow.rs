@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::consumer::pull::Ordered;
 use futures_util::{FutureExt, StreamExt};
-use registry::replication::{Step, StreamPlace};
+use registry::replication::{Step, StreamPlace, VERSION};
 use runtime::clock;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -209,11 +209,23 @@ impl Reading<'_> {
     /// a large transaction takes little more time than a small one.
     async fn take(&mut self, first: Received, messages: &mut Ordered) -> Result<(), Trouble> {
         let (mut steps, mut rows, end) = (Vec::new(), 0, self.shared.standing().end);
-        let mut next = Some(first);
+        let (mut next, mut refused) = (Some(first), None);
         while let Some(received) = next {
-            if let Some(step) = self.read(received)? {
-                rows += step.changes.rows();
-                steps.push(step);
+            match self.read(received) {
+                Ok(Some(step)) => {
+                    // It is refused, with all of its transaction.
+                    if step.changes.version != VERSION {
+                        self.apply(std::mem::take(&mut steps)).await?;
+                    }
+                    rows += step.changes.rows();
+                    steps.push(step);
+                }
+                Ok(None) => {}
+                // What came before it is good.
+                Err(trouble) => {
+                    refused = Some(trouble);
+                    break;
+                }
             }
             next = match () {
                 () if rows >= ROWS_PER_TRANSACTION => None,
@@ -221,6 +233,12 @@ impl Reading<'_> {
                 () => messages.next().now_or_never(),
             };
         }
+        self.apply(steps).await?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Applies steps in one transaction.
+    async fn apply(&mut self, steps: Vec<Step>) -> Result<(), Trouble> {
         let Some(upto) = steps.last().map(|step| step.upto.position) else { return Ok(()) };
         tokio::select! {
             applied = self.member.apply(steps) => applied?,

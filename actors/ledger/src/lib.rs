@@ -69,7 +69,7 @@ pub use recovered::{CopyExport, CopyReport};
 pub use reserve::release_reserve_if_low;
 pub use run::Run;
 pub use seal::{day_key, days_with_keys, has_day_keys};
-pub use tail::{LogTail, SealedBatches, TailError};
+pub use tail::{LogTail, SealedBatches, TailError, TailRoom};
 pub use voucher::{LogIdentity, LogVoucher};
 
 /// The configuration of the log.

@@ -47,6 +47,26 @@ impl SealedBatches {
     }
 }
 
+/// The most that one read returns.
+#[derive(Clone, Copy, Debug)]
+pub struct TailRoom {
+    /// Bytes of batches, at least 1.
+    pub bytes: usize,
+    /// Marks, at least 2.
+    pub marks: usize,
+}
+
+impl TailRoom {
+    /// Returns the bytes of a part of a batch that has so many marks and this length: marks go with parts as bytes do.
+    fn part(self, marks: usize, len: usize) -> usize {
+        if marks <= self.marks {
+            return self.bytes.max(1);
+        }
+        // One mark less: the ends of parts are rounded.
+        self.bytes.min(len * (self.marks - 1) / marks).max(1)
+    }
+}
+
 /// A copy that does not belong to the log, or a log that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
@@ -124,26 +144,25 @@ impl LogTail {
         self.next.lsn
     }
 
-    /// Reads the next batches up to the LSN `durable`, of `bytes_max` bytes at most; `None` if there is none. Batches that have expired are
+    /// Reads the next batches up to the LSN `durable`, as many as there is room for; `None` if there is none. Batches that have expired are
     /// passed over.
     ///
     /// # Errors
     /// A durable batch is damaged or missing, or an error of the operating system.
-    pub fn read(&mut self, durable: u64, bytes_max: usize) -> Result<Option<SealedBatches>, LedgerError> {
-        let bytes_max = bytes_max.max(1);
+    pub fn read(&mut self, durable: u64, room: TailRoom) -> Result<Option<SealedBatches>, LedgerError> {
         while self.next.lsn <= durable {
-            let bytes = self.bytes(bytes_max.max(BATCH_CLEAR_BYTES))?;
+            let bytes = self.bytes(room.bytes.max(BATCH_CLEAR_BYTES))?;
             let is_gone = bytes.is_none();
-            let Some((bytes, len)) =
-                bytes.and_then(|bytes| Batch::lengths(&bytes).map(|(_, len)| (bytes, len)))
+            let Some((bytes, (marks, len))) =
+                bytes.and_then(|bytes| Batch::lengths(&bytes).map(|lengths| (bytes, lengths)))
             else {
                 self.next_segment(is_gone)?;
                 continue;
             };
-            if self.next.part > 0 || len > bytes_max {
-                return self.part(len, bytes_max).map(Some);
+            if self.next.part > 0 || len > room.bytes || marks > room.marks {
+                return self.part(len, room.part(marks, len)).map(Some);
             }
-            return self.whole(bytes, durable).map(Some);
+            return self.whole(bytes, durable, room.marks).map(Some);
         }
         Ok(None)
     }
@@ -158,12 +177,18 @@ impl LogTail {
         }
     }
 
-    /// Takes all whole batches of these bytes.
-    fn whole(&mut self, mut bytes: Vec<u8>, durable: u64) -> Result<SealedBatches, LedgerError> {
+    /// Takes whole batches of these bytes, with so many marks at most.
+    fn whole(
+        &mut self,
+        mut bytes: Vec<u8>,
+        durable: u64,
+        marks_max: usize,
+    ) -> Result<SealedBatches, LedgerError> {
         let mut read = SealedBatches { first: self.next.lsn, ..SealedBatches::default() };
         while self.next.lsn <= durable
             && let Ok(batch) = Batch::decode(&bytes[read.total..])
             && batch.header.lsn == self.next.lsn
+            && read.marks.len() / MARK_BYTES + batch.marks.len() <= marks_max
         {
             read.marks.extend_from_slice(marks_of(&batch));
             read.add_day(batch.header.day);

@@ -13,6 +13,8 @@ const BATCHES: &str = "Changtong-Batches";
 const MARKS: &str = "Changtong-Marks";
 /// The length of a mark.
 const MARK_BYTES: usize = 20;
+/// The most marks in a message: JetStream takes headers of 64 KiB, and each mark is 27 bytes in base64.
+pub(super) const MARKS_MAX: usize = 2_048;
 /// The version of the format.
 const VERSION: u64 = 1;
 
@@ -69,6 +71,25 @@ pub(super) fn marks(headers: &HeaderMap) -> Vec<(u64, u32, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_with_the_most_marks_are_not_larger_than_jetstream_takes() {
+        let batches = SealedBatches {
+            first: u64::MAX,
+            last: u64::MAX,
+            offset: usize::MAX,
+            total: usize::MAX,
+            marks: vec![255; MARKS_MAX * MARK_BYTES],
+            ..SealedBatches::default()
+        };
+        let bytes: usize = headers(&batches)
+            .iter()
+            .map(|(name, values)| {
+                name.as_ref().len() + values.iter().map(|value| value.as_str().len()).sum::<usize>()
+            })
+            .sum();
+        assert!(bytes < 60_000, "{bytes}: others are added, such as the message's id");
+    }
 
     #[test]
     fn a_message_is_read_as_it_was_written_and_anything_else_is_none() {

@@ -10,7 +10,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{self, Stream};
 use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
-use ledger::SealedBatches;
+use ledger::{SealedBatches, TailRoom};
 
 use super::message;
 use crate::broker::asked;
@@ -68,9 +68,9 @@ impl Store {
         Ok(Self { client: client.clone(), context, stream, name, sent: 0 })
     }
 
-    /// Returns the bytes of batches that a message takes, `most` at most.
-    pub(super) fn room(&self, most: usize) -> usize {
-        most.min(self.client.max_payload() / BATCHES_PART)
+    /// Returns what a message takes, `most` bytes of batches at most.
+    pub(super) fn room(&self, most: usize) -> TailRoom {
+        TailRoom { bytes: most.min(self.client.max_payload() / BATCHES_PART), marks: message::MARKS_MAX }
     }
 
     /// Goes to the end of the stream; returns what its last message holds, `None` if it holds none.

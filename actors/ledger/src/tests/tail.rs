@@ -1,7 +1,13 @@
 //! The log as its second copy reads it: whole batches and parts, over segments, behind a copy's end, and another log's copy refused.
 
 use super::*;
-use crate::{CopyExport, LogTail, SealedBatches, TailError, day_key};
+use crate::{CopyExport, LogTail, SealedBatches, TailError, TailRoom, day_key};
+
+const MARKS: usize = 1 << 16;
+
+const fn room(bytes: usize) -> TailRoom {
+    TailRoom { bytes, marks: MARKS }
+}
 
 /// Records runs of so many punches, each as a batch of its own.
 fn filled(config: &LedgerConfig, runs: &[u64]) -> u64 {
@@ -21,7 +27,7 @@ fn read_all(
     max: usize,
 ) -> Vec<SealedBatches> {
     let mut tail = LogTail::behind(&config.directory, copy, durable).expect("the same log");
-    std::iter::from_fn(|| tail.read(durable, max).expect("sound")).collect()
+    std::iter::from_fn(|| tail.read(durable, room(max)).expect("sound")).collect()
 }
 
 fn bytes(read: &[SealedBatches]) -> Vec<u8> {
@@ -48,6 +54,36 @@ fn the_whole_log_is_read_in_pieces_of_any_size_with_each_mark_once() {
             let rest = read_all(&config, Some(copy), durable, 1 << 20);
             assert_eq!(bytes(&rest), bytes(&read[at + 1..]), "{max}: behind {copy:?}");
         }
+    }
+}
+
+#[test]
+fn no_read_has_more_marks_than_there_is_room_for_and_each_mark_comes_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = LedgerConfig { segment_bytes_max: 64 * 1024, ..config(directory.path()) };
+    // Batches with one mark and with many: devices that send at the same time share a batch.
+    let durable = with_ledger(&config, async |ledger| {
+        for round in 0..4 {
+            let first = round * 100 + 1;
+            let mut together = tokio::task::JoinSet::new();
+            for device in first..first + 30 * round {
+                let ledger = ledger.clone();
+                together.spawn(async move { append(&ledger, run(device, 1, 1, 2)).await });
+            }
+            together.join_all().await;
+            append(ledger, run(first + 99, 1, 1, 3)).await;
+        }
+        ledger.durable_lsn()
+    });
+    let whole = read_all(&config, None, durable, 1 << 20);
+    let marks = |read: &[SealedBatches]| read.iter().flat_map(|read| read.marks.clone()).collect::<Vec<u8>>();
+    assert!(whole.iter().any(|read| read.marks.len() > 20 * 20), "a batch of many marks, or many batches");
+    for most in [2, 3, 7, 50, 1_000] {
+        let mut tail = LogTail::behind(&config.directory, None, durable).expect("the same log");
+        let room = TailRoom { bytes: 1 << 20, marks: most };
+        let read: Vec<_> = std::iter::from_fn(|| tail.read(durable, room).expect("sound")).collect();
+        assert!(read.iter().all(|read| read.marks.len() <= most * 20), "{most}");
+        assert_eq!((bytes(&read), marks(&read)), (bytes(&whole), marks(&whole)), "{most}");
     }
 }
 
@@ -81,12 +117,12 @@ fn what_is_not_durable_yet_is_not_read_and_what_comes_later_is() {
     with_ledger(&config, async |ledger| {
         append(ledger, run(1, 1, 1, 5)).await;
         let mut tail = LogTail::behind(&config.directory, None, 1).expect("sound");
-        assert_eq!(tail.read(0, 4_096).expect("sound"), None);
-        assert_eq!(tail.read(1, 4_096).expect("sound").expect("a batch").last, 1);
-        assert_eq!((tail.read(1, 4_096).expect("sound"), tail.next_lsn()), (None, 2));
+        assert_eq!(tail.read(0, room(4_096)).expect("sound"), None);
+        assert_eq!(tail.read(1, room(4_096)).expect("sound").expect("a batch").last, 1);
+        assert_eq!((tail.read(1, room(4_096)).expect("sound"), tail.next_lsn()), (None, 2));
         append(ledger, run(1, 1, 6, 5)).await;
         let durable = ledger.durable_lsn();
-        assert_eq!(tail.read(durable, 4_096).expect("sound").expect("a batch").first, 2);
+        assert_eq!(tail.read(durable, room(4_096)).expect("sound").expect("a batch").first, 2);
     });
 }
 
