@@ -10,10 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use device::Counts;
+use device::tokens::Tokens;
 use device::{Device, DeviceState, Fleet, wire};
 use loadtest::proof::{self, Claim, Claims, Fact, Proof, ProofError};
 use protocol::message::Welcome;
-use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
+use protocol::{CodeId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
 use runtime::clock;
 use tokio::task::{JoinHandle, spawn_local};
 
@@ -77,6 +78,8 @@ pub struct Walker {
     pending: VecDeque<Fact>,
     claim: Claim,
     pace: Duration,
+    /// The people who pass; without them, people without phone or paper.
+    people: Option<Rc<Tokens>>,
 }
 
 impl Walker {
@@ -85,7 +88,25 @@ impl Walker {
         let places = fleet.devices[index].places().collect();
         let device = device(endpoint, fleet, index);
         let progress = Rc::default();
-        Self { device, progress, places, pending: VecDeque::new(), claim: Claim::default(), pace: PACE }
+        let (pending, claim) = (VecDeque::new(), Claim::default());
+        Self { device, progress, places, pending, claim, pace: PACE, people: None }
+    }
+
+    /// Lets these people pass, one after the other.
+    pub fn with_people(mut self, people: &Rc<Tokens>) -> Self {
+        self.people = Some(Rc::clone(people));
+        self
+    }
+
+    /// Returns the next punch at that place, and the code that it shows.
+    fn next_punch(&self, next: usize, place: PlaceId) -> (Punch, Option<CodeId>) {
+        let punch = punch(place);
+        let Some(tokens) = &self.people else { return (punch, None) };
+        let people = tokens.people();
+        // Each device begins with somebody else.
+        let person = people[(self.device.id().0 as usize * 97 + next) % people.len()];
+        let issued_s = u32::try_from(punch.device_time_ms / 1000).expect("before 2106");
+        (Punch { scanned: tokens.scan(&person, issued_s), ..punch }, Some(person.code))
     }
 
     /// Sets the interval between two people, from 2 ms.
@@ -106,8 +127,8 @@ impl Walker {
             if !stop.get() && self.pending.len() < UNDER_WAY {
                 let (place, region) = self.places[next % self.places.len()];
                 next += 1;
-                let punch = punch(place);
-                self.pending.push_back(Fact::sent(region, &punch, None));
+                let (punch, code) = self.next_punch(next, place);
+                self.pending.push_back(Fact::sent(region, &punch, code));
                 self.device.punch(region, punch, 0);
             } else if stop.get() && self.pending.is_empty() {
                 return self;

@@ -250,7 +250,7 @@
     $('#fleet').hidden = !now.fleet;
     if (now.fleet) {
       const { name, leads, leader, lag, broker, adrift, colours_s } = now.fleet;
-      const how = leads ? 'this gateway leads' : leader ? `follows ${leader}` : 'nobody leads';
+      const how = leads ? 'this gateway leads' : leader ? `${broker ? 'follows' : 'followed'} ${leader}` : 'nobody leads';
       const far = lag > 0 ? ` · ${digits(lag, 0)} behind` : '';
       const old = colours_s === null ? '' : ` · colours from ${ago(colours_s * 1000)}`;
       fact('fleet', how, `· ${name}${far}${old} · broker ${broker ? 'answers' : 'is silent'}`, adrift || old !== '');

@@ -4,3 +4,4 @@ mod alerts;
 mod dashboards;
 mod faults;
 mod overview;
+mod overview_of_fleet;
