@@ -66,11 +66,12 @@ impl Drop for Nats {
 /// Has the server at that address remove the messages of a stream before that position, on all servers.
 pub fn trim(url: &str, stream: &str, position: u64) {
     let body = format!("{{\"seq\":{position}}}");
-    ask(url, &format!("$JS.API.STREAM.PURGE.{stream}"), &body, "\"success\":true");
+    ask(url, &format!("$JS.API.STREAM.PURGE.{stream}"), &body, &["\"success\":true"]);
 }
 
-/// Asks the server at that address, or a stream by a message on its subject, until the answer says that it is done.
-pub fn ask(url: &str, subject: &str, body: &str, done: &str) {
+/// Asks the server at that address, or a stream by a message on its subject, until the answer has one of the texts that say
+/// that it is done: one that is lost is asked for again.
+pub fn ask(url: &str, subject: &str, body: &str, done: &[&str]) {
     let address = url.strip_prefix("nats://").expect("a URL");
     let request = format!(
         "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer {}\r\n{body}\r\n",
@@ -81,7 +82,8 @@ pub fn ask(url: &str, subject: &str, body: &str, done: &str) {
         connection.set_read_timeout(Some(ANSWER)).expect("a time");
         connection.write_all(request.as_bytes()).ok()?;
         let mut lines = BufReader::new(connection).lines().map_while(Result::ok);
-        lines.find(|line| line.starts_with('{'))?.contains(done).then_some(())
+        let answer = lines.find(|line| line.starts_with('{'))?;
+        done.iter().any(|done| answer.contains(done)).then_some(())
     });
 }
 

@@ -8,7 +8,7 @@ use async_nats::jetstream::consumer::pull::Ordered;
 use futures_util::{FutureExt, StreamExt};
 use registry::replication::{Step, StreamPlace, VERSION};
 use runtime::clock;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout_at};
 
 use crate::broker::{self, Broker};
 use crate::envelope::Joiner;
@@ -19,10 +19,10 @@ use crate::{FleetConfig, Member, Trouble, snapshot};
 /// The interval at which the lease is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// The most rows that are applied in one transaction, which holds up nothing but this gateway's own chores: about a second. Its page cache
-/// and the pages as they were before take 400 MB at most meanwhile, in a city of millions.
+/// and the pages as they were before take about 400 MB meanwhile, with the rows of people in a city of millions.
 const ROWS_PER_TRANSACTION: usize = 50_000;
-/// The longest wait for the next message that the stream has, before those that have come are applied.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// The longest wait for more messages that the stream has, before those that have come are applied: the lease is not looked at meanwhile.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The most messages that are asked for at once.
 const MESSAGES_PER_PULL: i64 = 1_000;
 
@@ -54,6 +54,7 @@ pub(crate) async fn follow(
         shared,
         member,
         read: place.position,
+        applied: place.position,
         id: place.message.clone(),
         joiner: Joiner::new(place),
         heard: clock::now(),
@@ -181,6 +182,8 @@ struct Reading<'a> {
     joiner: Joiner,
     /// The last message that was read.
     read: u64,
+    /// The last message whose step was applied.
+    applied: u64,
     /// Its id; empty if an earlier release noted the position.
     id: String,
     /// When that was, or when it was applied.
@@ -200,7 +203,7 @@ impl Reading<'_> {
 
     /// Tells the moment whose changes are all applied.
     fn compare(&mut self) {
-        if let Some((moment, _)) = self.asked.take_if(|(_, last)| *last <= self.read) {
+        if let Some((moment, _)) = self.asked.take_if(|(_, last)| *last <= self.applied) {
             self.shared.has_all_of(moment);
         }
     }
@@ -209,7 +212,7 @@ impl Reading<'_> {
     /// a large transaction takes little more time than a small one.
     async fn take(&mut self, first: Received, messages: &mut Ordered) -> Result<(), Trouble> {
         let (mut steps, mut rows, end) = (Vec::new(), 0, self.shared.standing().end);
-        let (mut next, mut refused) = (Some(first), None);
+        let (mut next, mut refused, until) = (Some(first), None, (clock::now() + PATIENCE).into());
         while let Some(received) = next {
             match self.read(received) {
                 Ok(Some(step)) => {
@@ -229,7 +232,7 @@ impl Reading<'_> {
             }
             next = match () {
                 () if rows >= ROWS_PER_TRANSACTION => None,
-                () if self.read < end => timeout(PATIENCE, messages.next()).await.ok(),
+                () if self.read < end => timeout_at(until, messages.next()).await.ok(),
                 () => messages.next().now_or_never(),
             };
         }
@@ -245,7 +248,7 @@ impl Reading<'_> {
             never = heed(self.broker, self.shared) => match never {},
         }
         // The time of applying is not the broker's.
-        self.heard = clock::now();
+        (self.heard, self.applied) = (clock::now(), upto);
         self.shared.note(|standing| {
             standing.position = upto;
             standing.end = standing.end.max(upto);

@@ -137,7 +137,8 @@ impl Calls {
         self.call_until(gateway, request, take, pending()).await
     }
 
-    /// Does what [`Self::call`] does, until `stop` is there: then the work at that gateway ends at once, as if `take` had returned false.
+    /// Does what [`Self::call`] does, until `stop` is there: then the work at that gateway ends as if `take` had returned false, at once or
+    /// as soon as that gateway has begun it.
     ///
     /// # Errors
     /// As [`Self::call`].

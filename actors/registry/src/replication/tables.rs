@@ -94,7 +94,7 @@ pub(super) struct Statements {
     pub(super) delete: String,
     /// Writes a row that is new.
     pub(super) insert: String,
-    /// Writes the columns of a row that is there, the key behind the others as in `insert`; `None` for a table of keys alone.
+    /// Writes the other columns of the row with a key, with the parameters of `insert`; `None` for a table of keys alone.
     pub(super) update: Option<String>,
     /// Writes a row, and removes a row that holds one of its unique values: that row is changed in the same transaction, and written
     /// before or after it.

@@ -1,4 +1,4 @@
-//! The servers of NATS of a run: one, or a cluster of three on which each message is held by all and synced before it is acknowledged.
+//! The servers of NATS of a run: one, or a cluster of three on which a majority syncs each message before it is acknowledged.
 
 use std::path::Path;
 use std::time::Duration;

@@ -23,13 +23,15 @@ use crate::program::{self, Program, Server};
 const COPIED_MAX: Duration = Duration::from_secs(300);
 /// The interval between two looks at it.
 const LOOK: Duration = Duration::from_millis(20);
+/// The time for which it has to have everything: the gateway counts each half a second.
+const SETTLED: Duration = Duration::from_millis(600);
 
 /// The moment of a punch's acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Acknowledge {
-    /// When it is on the gateway's disk.
+    /// Once it is on the gateway's disk.
     Disk,
-    /// When the copy has it, too.
+    /// Once the copy has it, too.
     Replicated,
 }
 
@@ -107,13 +109,18 @@ impl Member {
         gateway::connect(&own, shape, None).await
     }
 
-    /// Waits until the copy has everything; returns the time that this took.
+    /// Waits until the copy has everything; returns the time that this took, to half a second.
     pub(super) async fn copied(&self) -> anyhow::Result<Duration> {
-        let begun = clock::now();
+        let (begun, mut complete) = (clock::now(), None);
         loop {
             let metrics = get(self.fleet.http, "/metrics").await?;
             if figure(&metrics, metric::FLEET_COPY_LAG) == Some(0.0) {
-                return Ok(clock::since(begun));
+                let since = *complete.get_or_insert_with(clock::now);
+                if clock::since(since) > SETTLED {
+                    return Ok(since - begun);
+                }
+            } else {
+                complete = None;
             }
             ensure!(clock::since(begun) < COPIED_MAX, "the copy is not complete after {COPIED_MAX:?}");
             tokio::time::sleep(LOOK).await;

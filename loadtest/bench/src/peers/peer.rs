@@ -21,7 +21,7 @@ pub enum Peer {
     FleetDisk,
     /// A gateway in a fleet that acknowledges a punch when the second copy has it, too.
     FleetReplicated,
-    /// Three servers of a current NATS JetStream, which all sync before one acknowledges.
+    /// Three servers of a current NATS JetStream, of which a majority syncs before one acknowledges.
     NatsThree,
 }
 
@@ -68,8 +68,8 @@ impl Peer {
             Self::NatsSynced => "yes, sync_interval always",
             Self::Postgres => "yes, synchronous commit",
             Self::FleetDisk => "yes, synced; copied after",
-            Self::FleetReplicated => "yes, on four disks",
-            Self::NatsThree => "yes, on three disks",
+            Self::FleetReplicated => "yes, own disk and 2 others",
+            Self::NatsThree => "yes, on two of three disks",
         }
     }
 
@@ -87,7 +87,9 @@ impl Peer {
                 "as Changtong; a second copy at three brokers of its own, which no answer waits for"
             }
             Self::FleetReplicated => "as Changtong; an answer waits for the second copy, too",
-            Self::NatsThree => "publish with ack of three servers' syncs; no look-up; doubles not refused",
+            Self::NatsThree => {
+                "publish with ack of a majority that has synced; no look-up; doubles not refused"
+            }
             Self::Postgres => {
                 "one statement, INSERT with a look-up, a batch is one transaction; plain codes, doubles not refused"
             }

@@ -213,7 +213,7 @@ fn copies(measured: &Measured) -> Vec<String> {
         let after = measured.spread(peer, |one| Some(one.copied_after?.as_secs_f64()))?;
         let brokers = micros(measured, peer, |one| one.brokers_cpu);
         Some(format!(
-            "{}, {}: the second copy had everything {:.1} s after a turn of the load (at most {:.1}); its brokers took {brokers} µs a punch.",
+            "{}, {}: the second copy had everything {:.1} s, to half a second, after a turn of the load (at most {:.1}); its brokers took {brokers} µs a punch within it.",
             measured.shape,
             peer.name(),
             after.median,
@@ -303,7 +303,7 @@ mod tests {
             "1.0 / 4.0",
             "25.00",
             "2.00 (1.00 to 3.00)",
-            "Redis: the second copy had everything 1.5 s after a turn of the load (at most 1.5); its brokers took 9.00 µs a punch",
+            "Redis: the second copy had everything 1.5 s, to half a second, after a turn of the load (at most 1.5); its brokers took 9.00 µs a punch within it",
             "answered 10,000 punches, holds 10,001",
             "NATS synced       not measured: get it",
         ] {

@@ -156,6 +156,8 @@ fn what_a_screen_does_not_take_is_dropped_where_it_is_given_and_a_revoked_operat
     assert!(code == Some(2) && said.contains("the signature of li-na is not valid"), "{said}");
     let shown = lines.iter().filter(|line| line["given"] == "verify").count() as u64;
     let dropped = lines.iter().filter_map(|line| line["dropped"].as_u64()).next_back();
-    eprintln!("{shown} shown, {dropped:?} dropped");
+    let dropped = dropped.expect("some were dropped");
+    let given = (MANY / FRAME * FRAME) as u64;
+    assert!(shown > 0 && dropped > 0 && shown + dropped <= given, "{shown} and {dropped} of {given}");
     wait_for_no_tap(&members.each_ref());
 }

@@ -205,7 +205,7 @@ fn begin(
             beside.held = Some(Held::write_lock(&members[gateway].data().join("registry.db")));
         }
         Fault::NameTwice => beside.namesake.as_mut().expect("it is prepared").launch(),
-        Fault::OtherVersion => nats::ask(&links[gateway].urls()[server], SUBJECT, NEXT_VERSION, "\"seq\""),
+        Fault::OtherVersion => nats::ask(&links[gateway].urls()[server], SUBJECT, NEXT_VERSION, &["\"seq\""]),
         Fault::BrokerDies | Fault::BrokerIsWiped => brokers.kill(server),
         Fault::MajorityDies => {
             brokers.kill(server);

@@ -166,7 +166,7 @@ fn under_random_faults_registries_stay_equal_and_no_acknowledged_order_or_punch_
     let root = tempfile::tempdir().expect("a directory");
     let mut world = World::start(&mut city, root.path(), seed);
     world.settle(Fault::FollowerDies);
-    // Every fault comes up in each run; beyond that, they are drawn.
+    // Every fault comes up in each run that is long enough; beyond that, they are drawn.
     let mut schedule: Vec<Fault> = FAULTS.to_vec();
     schedule.extend((FAULTS.len()..rounds).map(|_| FAULTS[world.random.usize(..FAULTS.len())]));
     world.random.shuffle(&mut schedule);

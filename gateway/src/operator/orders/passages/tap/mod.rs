@@ -81,7 +81,7 @@ pub(crate) struct TapLine {
 pub(crate) struct TapEnd {
     pub(crate) shown: u64,
     pub(crate) dropped: u64,
-    /// Of a tap of all gateways, what each of them showed.
+    /// The share of each gateway, of a tap of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fleet: Option<TapShares>,
 }
