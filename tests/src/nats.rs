@@ -87,6 +87,28 @@ pub fn ask(url: &str, subject: &str, body: &str, done: &[&str]) {
     });
 }
 
+/// Waits until all three servers have all of every stream: none of them can be missed before.
+pub fn wait_for_replicas(url: &str) {
+    let address = url.strip_prefix("nats://").expect("a URL");
+    let request = b"CONNECT {\"verbose\":false}\r\nSUB answer 1\r\nPUB $JS.API.STREAM.LIST answer 0\r\n\r\n";
+    let mut last = String::new();
+    wait_for("all replicas", || {
+        let mut connection = TcpStream::connect(address).ok()?;
+        connection.set_read_timeout(Some(ANSWER)).expect("a time");
+        connection.write_all(request).ok()?;
+        let mut lines = BufReader::new(connection).lines().map_while(Result::ok);
+        let answer = lines.find(|line| line.starts_with('{'))?;
+        let (streams, current) =
+            (answer.matches("\"config\":{").count(), answer.matches("\"current\":true").count());
+        let now = format!("{streams} streams, {current} of their replicas are current");
+        if now != last {
+            eprintln!("{now}");
+            last = now;
+        }
+        (streams > 0 && current == streams * 2).then_some(())
+    });
+}
+
 fn spawn(directory: &Path, port: u16) -> Child {
     let path = directory.display();
     let text = format!(

@@ -15,7 +15,7 @@ use protocol::Colour;
 use tests::brokers::{Brokers, Links};
 use tests::members::Member;
 use tests::walk::{Traffic, Walker, endpoint};
-use tests::{City, wait_for};
+use tests::{City, nats, wait_for};
 
 use self::faults::{FAULTS, Fault};
 use super::copies::recovery_key;
@@ -116,6 +116,7 @@ impl<'a> World<'a> {
 
     /// Waits until all have the same, and compares their registries.
     fn settle(&mut self, fault: Fault) {
+        nats::wait_for_replicas(&self.links[0].urls()[0]);
         self.order(None);
         let mut last = String::new();
         wait_for("equal registries", || {
