@@ -9,6 +9,7 @@ use std::time::Duration;
 use actors::bounds;
 use actors::region::{Directory, RegionHandle, RegionOutcome};
 use ledger::{AppendOutcome, HelloOutcome, LedgerHandle, RecordedRun, Run};
+use protocol::message::BusyReason;
 use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence, Verdict};
 use registry::portal_of;
 use runtime::clock;
@@ -226,6 +227,8 @@ impl Writer {
                     RegionOutcome::Ledger(AppendOutcome::Down) => return Err(NotRecorded::Unsure),
                     // It is in this log, and lost with this machine.
                     RegionOutcome::Ledger(AppendOutcome::NotCopied) => refused = NotRecorded::Unsure,
+                    // Its answer is lost, as when the process ends: whether the log has it is not known.
+                    RegionOutcome::Busy(BusyReason::Failed) => refused = NotRecorded::Unsure,
                     RegionOutcome::Ledger(AppendOutcome::Busy) | RegionOutcome::Busy(_) => {}
                 }
             }
