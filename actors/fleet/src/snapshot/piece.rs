@@ -104,7 +104,7 @@ impl Manifest {
     }
 }
 
-/// What is no head or manifest allocates no more than these bytes.
+/// The most bytes that a message which is no head or manifest allocates.
 fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<{ 64 * 1024 }>()
 }

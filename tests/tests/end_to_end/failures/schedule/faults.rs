@@ -76,7 +76,7 @@ struct Met {
     server: usize,
 }
 
-/// What stands beside the members while a fault lasts.
+/// The processes and holds beside the members while a fault lasts.
 struct Beside {
     /// The lock of the disk that takes nothing.
     held: Option<Held>,
